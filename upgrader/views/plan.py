@@ -1,0 +1,249 @@
+"""A plan in words: blockers first, the path, each hop with its ruled point of no return, the next command last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from upgrader.model import ByHand, Code, Finding, HopPlan, Plan, Way, WayBack
+from upgrader.views.page import Page, Piece, Span, Tone
+
+_MARKS: dict[Code, tuple[str, Tone]] = {
+    Code.FAILURE: ("✗", "bad"),
+    Code.WARNING: ("!", "warn"),
+    Code.SUCCESS: ("✓", "good"),
+}
+_LABEL = 16
+_APPLIES = {"yes": "applies", "no": "does not apply", "unknown": "check whether it applies"}
+
+
+def plan_page(plan: Plan, *, next_commands: Sequence[str], details: bool = False) -> Page:
+    """The whole plan. With `details` also the commands of every stage and the text of everything to do by hand."""
+    page = Page()
+    _header(page, plan)
+    _findings(page, plan)
+    _path(page, plan)
+    for number, hop in enumerate(plan.hops, start=1):
+        page.blank()
+        _hop(page, plan, hop, number, details)
+    _closing(page, plan)
+    page.next(*next_commands)
+    return page
+
+
+def explain_page(found: Sequence[tuple[HopPlan, ByHand]], next_commands: Sequence[str]) -> Page:
+    """Everything known about one thing to do by hand, for every hop that asks for it."""
+    page = Page()
+    for hop, item in found:
+        page.line(Span(item.id, "strong"), f"   {hop.source} → {hop.target}, {item.when} the hop, {item.severity}")
+        _by_hand_details(page, item)
+        page.blank()
+    page.blocks.pop()
+    page.next(*next_commands)
+    return page
+
+
+def short(digest: str) -> str:
+    """The first twelve characters of a plan's digest: how plans are named in conversation."""
+    return digest[:12]
+
+
+def count(number: int, word: str, plural: str = "") -> str:
+    return f"{number} {word if number == 1 else plural or word + 's'}"
+
+
+def _header(page: Page, plan: Plan) -> None:
+    if plan.site:
+        page.line(Span(f"Site {plan.site}", "strong"), f" · {_hosts(plan)} · running {plan.source} ({plan.known_by})")
+    else:
+        page.line(Span("Paper plan", "strong"), f" · {plan.source} → {plan.target} · no cloud was looked at")
+    parts = [f"Plan {short(plan.sha256)}", count(len(plan.hops), "hop"), f"graph data {plan.graph_version}"]
+    if plan.made_at:
+        parts.append(f"made {plan.made_at}")
+    if plan.site:
+        parts.append("valid until the cloud or its configuration changes")
+    page.line(" · ".join(parts))
+
+
+def _hosts(plan: Plan) -> str:
+    named = []
+    for group in ("control", "network", "compute", "storage"):
+        size = sum(group in groups for _, groups in plan.hosts)
+        if size:
+            named.append(f"{size} {group}")
+    return ", ".join(named) or count(len(plan.hosts), "host")
+
+
+def _findings(page: Page, plan: Plan) -> None:
+    page.blank()
+    blockers = plan.blockers
+    if blockers:
+        page.line(Span("BLOCKED", "bad"), f"  {count(len(blockers), 'finding')} must be resolved before the first hop")
+    elif plan.site:
+        page.line(Span("Nothing found blocks the first hop.", "good"))
+    else:
+        page.line("Nothing in the release graph blocks this way; a site's own state was not checked.")
+    ordered = sorted(plan.findings, key=lambda finding: -finding.code.rank)
+    for finding in ordered:
+        _finding(page, finding)
+
+
+def _finding(page: Page, finding: Finding) -> None:
+    mark, tone = _MARKS[finding.code]
+    where = f"{finding.host}: " if finding.host else ""
+    page.line(Span(mark, tone), " ", Span(finding.id, tone), f"  {where}{finding.message}", indent=2, hang=6)
+    if finding.evidence:
+        page.line(Span(finding.evidence, "dim"), indent=6)
+    if finding.next:
+        page.line("→ ", Span(finding.next, "command"), indent=6)
+
+
+def _path(page: Page, plan: Plan) -> None:
+    page.blank()
+    rows: list[Sequence[Piece]] = [[Span(word, "dim") for word in ("hop", "toolchain", "way back", "schema changes")]]
+    for hop in plan.hops:
+        pin = hop.toolchain
+        rows.append(
+            (
+                Span(f"{hop.source} → {hop.target}", "strong"),
+                f"kolla-ansible {pin.kolla_ansible}",
+                _way_back_words(hop),
+                " ".join(_changing(hop)) or "none",
+            )
+        )
+    page.columns(rows, indent=1)
+
+
+def _way_back_words(hop: HopPlan) -> str:
+    ways = {row.way for row in hop.way_back if row.enabled is not False}
+    if Way.FORWARD_ONLY in ways:
+        return "redeploy, then partly none"
+    return "redeploy, then restore" if Way.RESTORE in ways else "redeploy"
+
+
+def _changing(hop: HopPlan) -> list[str]:
+    return list(dict.fromkeys(row.service for row in hop.way_back if row.changes_schema and row.enabled is not False))
+
+
+def _hop(page: Page, plan: Plan, hop: HopPlan, number: int, details: bool) -> None:
+    pin = hop.toolchain
+    page.line(
+        Span(f"Hop {number} of {len(plan.hops)}   {hop.source} → {hop.target}", "strong"),
+        f"   kolla-ansible {pin.kolla_ansible}, ansible-core {pin.ansible_core}, Python {pin.python}",
+    )
+    if hop.summary:
+        page.line(hop.summary, indent=2, hang=2)
+    _stages(page, hop, details)
+    _components(page, hop)
+    page.ruled(f"point of no return: {hop.ponr}" if hop.ponr else "no point of no return on this hop")
+    _ways(page, hop)
+    _changes(page, hop)
+    _by_hand(page, hop, details)
+
+
+def _labelled(page: Page, label: str, *pieces: Piece) -> None:
+    page.line(Span(label.ljust(_LABEL), "dim"), *pieces, indent=2, hang=2 + _LABEL)
+
+
+def _stages(page: Page, hop: HopPlan, details: bool) -> None:
+    for when, label in (("before", "days before"), ("window", "in the window")):
+        names = [stage.name for stage in hop.stages if stage.when == when]
+        if names:
+            _labelled(page, label, " · ".join(names))
+    if details:
+        for stage in hop.stages:
+            for command in stage.commands:
+                _labelled(page, f"  {stage.name}", Span(command, "command"))
+
+
+def _components(page: Page, hop: HopPlan) -> None:
+    moved = [part for part in hop.components if part.before != part.after]
+    for number, part in enumerate(moved):
+        _labelled(page, "" if number else "components", f"{part.name} {part.before or '-'} → {part.after or '-'}")
+
+
+def _ways(page: Page, hop: HopPlan) -> None:
+    _labelled(page, "above the line", f"nothing to undo, or redeploy {hop.source}")
+    rows = [row for row in hop.way_back if row.enabled is not False]
+    unsure = any(row.enabled is None for row in rows)
+    for way, words in (
+        (Way.RESTORE, "restore (loses what was written since the backup)"),
+        (Way.FORWARD_ONLY, "no way back, forward only"),
+        (Way.REDEPLOY, f"redeploy {hop.source}"),
+    ):
+        schema = [row for row in rows if row.way is way and row.database]
+        if schema:
+            _labelled(page, "below", f"{words}: ", " ".join(dict.fromkeys(row.service for row in schema)))
+        for row in rows:
+            if row.way is way and not row.database and way is not Way.REDEPLOY:
+                _labelled(page, "", f"{row.service}: {way.value}. {row.why}")
+    if unsure:
+        _labelled(page, "", Span("Which of these services the cloud runs is not known here.", "dim"))
+
+
+def _changes(page: Page, hop: HopPlan) -> None:
+    if hop.settings:
+        _labelled(page, "settings", ", ".join(f'{key}: "{value}"' for key, value in hop.settings))
+    if hop.passwords_added:
+        _labelled(page, "new passwords", f"{', '.join(hop.passwords_added)} (generated)")
+    if hop.groups_added:
+        _labelled(page, "new groups", f"{', '.join(hop.groups_added)} (to be added to the inventory)")
+
+
+def _by_hand(page: Page, hop: HopPlan, details: bool) -> None:
+    items = [item for item in hop.by_hand if item.applies != "no"]
+    settled = len(hop.by_hand) - len(items)
+    if not items and not settled:
+        return
+    blockers = sum(item.severity == "blocker" for item in items)
+    left_out = f"; {settled} do not apply here" if settled else ""
+    _labelled(
+        page, "by hand", f"{count(len(items), 'point')}, {blockers} of them stop the hop if left undone{left_out}"
+    )
+    for item in _in_order(items):
+        mark: Piece = Span("✗", "bad") if item.severity == "blocker" else Span("!", "warn")
+        page.line(mark, f" {item.id}  ", item.title, _condition(item), indent=4, hang=8)
+        if details:
+            _by_hand_details(page, item, title=False)
+
+
+def _in_order(items: Iterable[ByHand]) -> list[ByHand]:
+    severity = ("blocker", "required", "advised")
+    when = ("before", "during", "after")
+    return sorted(items, key=lambda item: (severity.index(item.severity), when.index(item.when)))
+
+
+def _condition(item: ByHand) -> Span:
+    when = "" if item.when == "before" else f"{item.when} the hop"
+    if item.applies == "unknown" and item.condition:
+        when = ", ".join(part for part in (when, f"if {item.condition}") if part)
+    return Span(f"  [{when}]" if when else "", "dim")
+
+
+def _by_hand_details(page: Page, item: ByHand, *, title: bool = True) -> None:
+    if title:
+        page.line(item.title, indent=2)
+    if item.condition:
+        page.line("when   ", item.condition, f" ({_APPLIES[item.applies]})", indent=8, hang=15)
+    if item.detail:
+        page.line("why    ", item.detail, indent=8, hang=15)
+    for number, fix in enumerate(item.fix):
+        page.line("do     " if not number else "       ", Span(fix, "command"), indent=8, hang=15)
+    for number, source in enumerate(item.source):
+        page.line("source " if not number else "       ", Span(source, "dim"), indent=8, hang=15)
+
+
+def _closing(page: Page, plan: Plan) -> None:
+    page.blank()
+    stages = sum(len(hop.stages) for hop in plan.hops)
+    points = sum(item.applies != "no" for hop in plan.hops for item in hop.by_hand)
+    restore = _restored(plan)
+    page.line(
+        f"In all: {count(len(plan.hops), 'hop')}, {count(stages, 'stage')}, {count(points, 'point')} by hand, "
+        f"{count(len(plan.blockers), 'blocker')}. A backup is taken on every hop"
+        + (f"; {count(len(restore), 'service')} can only go back through it." if restore else ".")
+    )
+
+
+def _restored(plan: Plan) -> set[str]:
+    rows: list[WayBack] = [row for hop in plan.hops for row in hop.way_back]
+    return {row.service for row in rows if row.way is Way.RESTORE and row.enabled is not False}
