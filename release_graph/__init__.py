@@ -1,0 +1,1 @@
+"""Facts about OpenStack releases and the upgrade hops between them, as TOML. Data only; `upgrader.graph` reads it."""
