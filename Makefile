@@ -1,0 +1,32 @@
+# Everything sets itself up: a virtual environment in .venv, from pyproject.toml.
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint lab-test bench clean
+demo: $(READY)
+	$(VENV)/bin/upgrader demo
+
+test: $(READY)
+	$(VENV)/bin/python -m pytest
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+# Needs root and about 10 GB: brings up a real cloud in containers and upgrades it.
+lab-test: $(READY)
+	$(VENV)/bin/python -m pytest -m lab tests/lab
+
+bench: $(READY)
+	$(VENV)/bin/python benchmarks/run.py
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "upgrader needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV)
