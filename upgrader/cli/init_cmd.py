@@ -1,0 +1,198 @@
+"""`upgrader init`: look at an existing Kolla-Ansible configuration and write `upgrader.toml` for it."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from upgrader.cli.verb import verb_app
+from upgrader.config import SITE_FILE, load_site
+from upgrader.errors import ConfigError, UsageError
+
+app = verb_app()
+
+_NAMES = ("multinode", "inventory", "inventory.ini", "hosts", "hosts.ini", "inventory.yml", "hosts.yml", "all-in-one")
+_VAULT = b"$ANSIBLE_VAULT"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was seen of an existing configuration."""
+
+    config_dir: Path
+    inventories: tuple[Path, ...]
+    passwords: Path
+    vaulted: bool
+    engine: str
+    notes: tuple[str, ...]
+
+
+@app.command()
+def init(
+    config_dir: Annotated[
+        Path, typer.Option(metavar="DIR", help="Kolla's configuration folder, the one with globals.yml.")
+    ] = Path("/etc/kolla"),
+    inventory: Annotated[
+        str | None, typer.Option(metavar="PATH", help="The Ansible inventory; needed when several are found.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the site; the name of this machine by default.")] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write.")] = Path(SITE_FILE),
+) -> None:
+    """Look at /etc/kolla (or --config-dir) and write upgrader.toml. Reads only; an existing file is never replaced."""
+    found = look(config_dir.expanduser().absolute(), Path.cwd())
+    chosen = _choose(found, inventory)
+    target = out / SITE_FILE if out.is_dir() else out
+    text = site_text(name or _machine_name(), found, chosen)
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(
+            f"{target} is there already and was left as it is.",
+            cloud="Nothing was looked at or changed.",
+            next_command=f"upgrader init --out OTHER-{SITE_FILE}",
+            reason="site-exists",
+        ) from None
+    site = load_site(target)
+    typer.echo(f"Found  {found.config_dir / 'globals.yml'}, engine {found.engine}")
+    typer.echo(f"       inventory {chosen}")
+    for note in found.notes:
+        typer.echo(f"       {note}")
+    typer.echo(f"Wrote  {target}  (site {site.name})")
+    option = "" if target.absolute() == Path.cwd() / SITE_FILE else f" --site {target}"
+    typer.echo(f"Next:  upgrader{option} plan --to RELEASE")
+
+
+def look(config_dir: Path, here: Path) -> Found:
+    """Look at a configuration folder and for inventories in and around it. Raises ConfigError when it is none."""
+    settings = config_dir / "globals.yml"
+    if not settings.is_file():
+        raise ConfigError(
+            f"{config_dir} is not a configuration folder of Kolla: it has no globals.yml.",
+            cloud="Nothing was looked at or changed.",
+            next_command="upgrader init --config-dir DIR",
+            reason="no-globals",
+        )
+    passwords = config_dir / "passwords.yml"
+    notes, vaulted = _passwords(passwords)
+    return Found(config_dir, tuple(_inventories(config_dir, here)), passwords, vaulted, _engine(settings), notes)
+
+
+def _inventories(config_dir: Path, here: Path) -> list[Path]:
+    found: list[Path] = []
+    for folder in dict.fromkeys((config_dir, here, Path("/etc/kolla"), config_dir / "ansible")):
+        for name in _NAMES:
+            path = folder / name
+            if path.exists() and path.resolve() not in [other.resolve() for other in found]:
+                found.append(path)
+    return found
+
+
+def _passwords(path: Path) -> tuple[tuple[str, ...], bool]:
+    try:
+        with path.open("rb") as file:
+            vaulted = file.read(len(_VAULT)) == _VAULT
+    except FileNotFoundError:
+        return (f"{path} is missing: set [kolla] passwords to where it is",), False
+    except OSError as error:
+        return (f"{path} cannot be read by this user ({error.strerror})",), False
+    if vaulted:
+        return ("passwords.yml is encrypted: set [secrets] vault_password_file",), True
+    return (), False
+
+
+def _engine(settings: Path) -> str:
+    """What globals.yml says; docker is Kolla-Ansible's default. Commented lines do not count."""
+    try:
+        text = settings.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ConfigError(f"{settings} cannot be read: {error.strerror}.", reason="unreadable-globals") from None
+    match = re.search(r"^kolla_container_engine:\s*[\"']?(docker|podman)\b", text, re.MULTILINE)
+    return match[1] if match else "docker"
+
+
+def _choose(found: Found, option: str | None) -> Path:
+    if option:
+        path = Path(option).expanduser().absolute()
+        if not path.exists():
+            raise ConfigError(f"There is no inventory {path}.", reason="no-inventory")
+        return path
+    if len(found.inventories) == 1:
+        return found.inventories[0].absolute()
+    if found.inventories:
+        raise UsageError(
+            "Several inventories were found; which one is this cloud's?",
+            details=[str(path) for path in found.inventories],
+            next_command=f"upgrader init --config-dir {found.config_dir} --inventory {found.inventories[0]}",
+            reason="several-inventories",
+        )
+    raise ConfigError(
+        f"No inventory was found in {found.config_dir} or here.",
+        next_command=f"upgrader init --config-dir {found.config_dir} --inventory PATH",
+        reason="no-inventory",
+    )
+
+
+def _machine_name() -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname().split(".")[0]).strip("-._") or "cloud"
+
+
+def _toml(text: str | os.PathLike[str]) -> str:
+    """A TOML basic string."""
+    import json
+
+    return json.dumps(str(text), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def site_text(name: str, found: Found, inventory: Path) -> str:
+    """The file, with every key it can hold; those that keep their default are commented out."""
+    vault = "vault_password_file = " if found.vaulted else "# vault_password_file = "
+    return f"""\
+# One cloud, for upgrader. Paths are relative to this file's folder.
+
+[site]
+name = {_toml(name)}
+engine = {_toml(found.engine)}          # docker or podman, what runs the containers
+# engine_command = "docker"  # what is typed on a host to reach the engine
+
+[kolla]
+config_dir = {_toml(found.config_dir)}   # the folder with globals.yml and globals.d
+inventory = {_toml(inventory)}           # a file or a folder
+passwords = {_toml(found.passwords)}
+# extra_vars = ["more.yml"]  # further files that you give kolla-ansible with -e @FILE
+
+[secrets]
+# The file (or executable) that gives the Ansible Vault password; only its path is ever passed on.
+{vault}{_toml("vault-password")}
+
+[staging]
+# The site file of a staging cloud: every hop is rehearsed there before it comes here.
+# site = "../staging/upgrader.toml"
+
+[backup]
+target = "backups"         # needs room for the databases; holds secrets, kept at mode 0700
+database = "logical"       # logical: dump of the service schemas; mariabackup: kolla-ansible's own
+
+[toolchains]
+dir = "toolchains"         # one pinned environment per release is built here
+# wheelhouse = "wheelhouse"  # build without a network from this folder
+
+[state]
+dir = "state"              # the journal; has to be on a local disk
+
+[run]
+# soak = "30min"           # how long a hop is watched after it was verified
+# min_free = "10G"         # disk space every host must have left
+# forks = 10               # hosts that Ansible works on at the same time
+# max_attempts = 5         # attempts of one stage before a human is asked
+
+[window]
+# start = "22:00"          # your change window, for the plan's and the board's eyes
+# length = "4h"
+"""
