@@ -34,7 +34,8 @@ class Play:
     Holds no secret: those are in `extra_vars_files` (read by Ansible itself, may be Vault-encrypted) and
     `vault_password_file`, given as paths. `expected_hosts` are the hosts that must have been worked on for the
     play to count as done; name them whenever they are known. The full results of the tasks named in `collect`
-    are returned. Task names matching a regular expression in `watch` are reported durably before they run.
+    are returned, without known secrets. Tasks whose name matches a regular expression in `watch` are written down
+    durably as soon as Ansible announces them.
     """
 
     name: str
@@ -54,6 +55,8 @@ class Play:
     check: bool = False
     cwd: Path | None = None
     """Where `ansible-playbook` runs; None: the play's own folder."""
+    closing: bool = False
+    """The play is the last effect of its stage: its result may stand for the stage if the supervisor dies after it."""
 
     def document(self) -> dict[str, Any]:
         """JSON-ready form; `from_document` is its inverse."""
@@ -147,6 +150,7 @@ class PlayResult:
             self.status == "successful"
             and self.rc == 0
             and self.stats is not None
+            and bool(self.hosts_seen)
             and not (self.failed or self.unreachable or self.missing)
         )
 
@@ -160,12 +164,13 @@ class PlayResult:
             parts.insert(0, "canceled before its end")
         elif self.status == "lost":
             parts.insert(0, "its process ended without a result")
-        elif self.stats is None:
-            parts.append(f"Ansible ended with {self.rc} before its closing account")
+        elif self.stats is None and self.status != "error":
+            code = "" if self.rc is None else f" with code {self.rc}"
+            parts.append(f"Ansible ended{code} before its closing account")
         if self.error:
             parts.append(self.error)
         if not parts:
-            parts.append(f"Ansible ended with {self.rc}")
+            parts.append(f"Ansible ended with code {self.rc}" if self.rc else "no host was worked on")
         return f"{self.name}: " + "; ".join(parts)
 
     def _troubles(self) -> list[str]:
