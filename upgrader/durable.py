@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import signal
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -121,10 +122,20 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o600) -> None:
+def _resemble(descriptor: int, like: os.stat_result) -> None:
+    try:
+        os.fchown(descriptor, like.st_uid, like.st_gid)
+    except PermissionError:  # not root: the group alone is often allowed, and readers depend on it
+        with suppress(PermissionError):
+            os.fchown(descriptor, -1, like.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
+
+
+def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o600, like: os.stat_result | None = None) -> None:
     """Replace `path` so that a reader, now or after a crash, finds the old content or the new, never a part.
 
     When it returns, the new content survives a loss of power. Raises OSError; then the old content is still there.
+    `like` gives the file the owner, group and mode seen there instead of `mode`, as far as this user may.
     """
     content = data.encode() if isinstance(data, str) else data
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{next(_serial)}.tmp")
@@ -134,6 +145,8 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o600) -> None:
         try:
             _note(Operation("write", temporary, content))
             _write_all(descriptor, content)
+            if like is not None:
+                _resemble(descriptor, like)
             _note(Operation("fsync", temporary))
             os.fsync(descriptor)
         finally:
