@@ -1,0 +1,130 @@
+# ruff: noqa: T201, S606, S202
+"""`engine.py HOSTDIR ARGV…`: the part of a container engine's command line that our plays use, over files."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+
+def fail(code, words):
+    sys.stderr.write(words + "\n")
+    sys.exit(code)
+
+
+def load(host):
+    return json.loads((host / "containers.json").read_text())
+
+
+def save(host, containers):
+    (host / "containers.json").write_text(json.dumps(containers))
+
+
+def find(containers, name):
+    for container in containers:
+        if container["name"].lstrip("/") == name:
+            return container
+    return fail(1, f"Error response from daemon: No such container: {name}")
+
+
+def inspect(host, names):
+    containers = load(host)
+    for name in names:
+        print(json.dumps(find(containers, name)))
+
+
+def image_inspect(host, ids):
+    for wanted in ids:
+        for container in load(host):
+            if container["image_id"] == wanted:
+                name = container["image"].rpartition(":")[0]
+                print(
+                    json.dumps(
+                        {"id": wanted, "tags": [container["image"]], "digests": [f"{name}@{wanted}"], "labels": {}}
+                    )
+                )
+                break
+        else:
+            fail(1, f"Error: No such image: {wanted}")
+
+
+def execute(host, argv):
+    names = []
+    while argv and argv[0].startswith("-"):
+        option = argv.pop(0)
+        if option == "-e":
+            names.append(argv.pop(0))
+        elif option != "-i":
+            fail(125, f"unknown flag: {option}")
+    container = find(load(host), argv.pop(0))
+    if container["state"]["Status"] != "running":
+        fail(1, f"Error response from daemon: container {container['name']} is not running")
+    if any("=" in name for name in names):
+        fail(125, "a value in argv")
+    if argv[0] in ("mariadb", "mariadb-dump"):
+        socket = (host / "socket").read_text().strip()
+        env = {"PATH": os.environ["PATH"], "MYSQL_PWD": os.environ.get("MYSQL_PWD", "")}
+        sys.exit(
+            subprocess.run([argv[0], "--no-defaults", f"--socket={socket}", *argv[1:]], env=env, check=False).returncode
+        )
+    if argv[0].endswith("python"):
+        script = host / "python"
+        os.execve(sys.executable, [sys.executable, str(script), *argv[1:]], dict(os.environ))
+    fail(126, f"no such program: {argv[0]}")
+
+
+def copy(host, source, target):
+    if target == "-":
+        name, _, path = source.partition(":")
+        find(load(host), name)
+        place = host / "fs" / path.lstrip("/")
+        if not place.exists():
+            fail(1, f"Error response from daemon: Could not find the file {path} in container {name}")
+        with tarfile.open(fileobj=sys.stdout.buffer, mode="w|") as tar:
+            tar.add(place, arcname=place.name)
+    else:
+        name, _, path = target.partition(":")
+        find(load(host), name)
+        data = io.BytesIO(sys.stdin.buffer.read())
+        with tarfile.open(fileobj=data) as tar:
+            tar.extractall(host / "fs" / path.lstrip("/"))
+
+
+def switch(host, name, status):
+    containers = load(host)
+    find(containers, name)["state"]["Status"] = status
+    save(host, containers)
+    print(name)
+
+
+def main():
+    host, argv = Path(sys.argv[1]), sys.argv[2:]
+    with (host / "argv.log").open("a") as log:
+        log.write(json.dumps(argv) + "\n")
+    if (host / "dead").exists():
+        fail(1, "Cannot connect to the engine: is the daemon running?")
+    match argv:
+        case ["info", "--format", "{{json .}}"]:
+            print(json.dumps({"DockerRootDir": str(host), "ServerVersion": "25.0.0"}))
+        case ["ps", "-a", "--no-trunc", "--format", "{{.Names}}"]:
+            print("\n".join(container["name"].lstrip("/") for container in load(host)))
+        case ["inspect", "--type", "container", "--format", text, *names] if text.startswith('{"name"'):
+            inspect(host, names)
+        case ["image", "inspect", "--format", _, *ids]:
+            image_inspect(host, ids)
+        case ["exec", *rest]:
+            execute(host, rest)
+        case ["cp", source, target]:
+            copy(host, source, target)
+        case ["stop", name]:
+            switch(host, name, "exited")
+        case ["start", name]:
+            switch(host, name, "running")
+        case _:
+            fail(125, f"unknown command: {argv}")
+
+
+main()

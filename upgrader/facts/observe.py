@@ -1,0 +1,113 @@
+"""Look at a cloud through Ansible: one play, two tasks, one frozen observation. Changes nothing anywhere.
+
+Owns which question goes to which host and what an unanswered one means; parsing is in parse.py, the release in
+reading.py. A host that does not answer is named; it never makes the others' answers go away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from upgrader.config import Site
+from upgrader.errors import EnvironmentMissingError
+from upgrader.facts.heads import ReleaseNames
+from upgrader.facts.parse import DatabaseAnswer, database_answer, host_facts, unreachable_host
+from upgrader.facts.plays import HasHosts, cloud_hosts, own_play
+from upgrader.facts.reading import read_release
+from upgrader.kolla.toolchain import Toolchain
+from upgrader.model import CloudFacts, HostFacts, SchemaHead
+from upgrader.runner.base import Cancelled, EventSink, PlayResult, Runner
+
+LOOK = "Look at the host"
+ANSWER = "Answer of the database server"
+_PLAYBOOK = Path(__file__).parent / "observe.yml"
+
+
+def observe(
+    site: Site,
+    toolchain: Toolchain,
+    runner: Runner,
+    folder: Path,
+    names: ReleaseNames,
+    *,
+    inventory: HasHosts,
+    heads: bool = True,
+    on_event: EventSink | None = None,
+    cancelled: Cancelled | None = None,
+) -> CloudFacts:
+    """One observation of every host of the cloud. `folder` is the play's own and must not exist yet.
+
+    `heads=False` leaves the database servers alone (their hosts' `galera` stays None). Raises
+    EnvironmentMissingError when the play could not look at any host at all, in Ansible's words.
+    """
+    hosts = cloud_hosts(inventory)
+    play = own_play(
+        site,
+        toolchain,
+        "observe",
+        _PLAYBOOK,
+        hosts,
+        values=(("upgrader_heads", heads),),
+        collect=(LOOK, ANSWER),
+        variables=heads,
+    )
+    result = runner.run(play, folder, on_event=on_event, cancelled=cancelled)
+    if not result.collected.get(LOOK) and not result.unreachable:
+        raise EnvironmentMissingError(
+            f"The hosts of {site.name} could not be looked at: {result.message}.",
+            cloud="Nothing was changed.",
+            next_command="upgrader check",
+            reason="cannot-observe",
+        )
+    answers = _answers(result) if heads else {}
+    seen = tuple(_host(name, inventory.hosts.get(name, ()), result, answers) for name in hosts)
+    rows, error = _heads(answers) if heads else ((), "")
+    if heads and not any("mariadb" in host.groups for host in seen):
+        error = "the inventory has no host in group mariadb"
+    return CloudFacts(
+        site=site.name,
+        observed_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        hosts=seen,
+        heads=rows,
+        heads_error=error,
+        reading=read_release(seen, rows, names),
+    )
+
+
+def _host(name: str, groups: Sequence[str], result: PlayResult, answers: Mapping[str, DatabaseAnswer]) -> HostFacts:
+    found = result.collected.get(LOOK, {}).get(name)
+    if found is None or found.get("unreachable") or "stdout" not in found:
+        return unreachable_host(name, groups, _why(name, found, result))
+    facts = host_facts(name, groups, str(found["stdout"]))
+    return facts.model_copy(update={"galera": answers[name].galera}) if name in answers else facts
+
+
+def _why(name: str, found: Mapping[str, Any] | None, result: PlayResult) -> str:
+    for trouble in (*result.unreachable, *result.failed):
+        if trouble.host == name:
+            return trouble.message
+    if found and found.get("msg"):
+        return str(found["msg"])
+    return result.error or "Ansible never worked on it"
+
+
+def _answers(result: PlayResult) -> dict[str, DatabaseAnswer]:
+    found = {}
+    for host, answer in sorted(result.collected.get(ANSWER, {}).items()):
+        said = answer.get("msg")
+        if isinstance(said, Mapping):
+            found[host] = database_answer(str(said.get("stdout", "")))
+    return found
+
+
+def _heads(answers: Mapping[str, DatabaseAnswer]) -> tuple[tuple[SchemaHead, ...], str]:
+    """Heads from the server that is most to be believed; the cluster's others only when it did not answer."""
+    readable = [answer for answer in answers.values() if answer.heads is not None]
+    believed = [answer for answer in readable if answer.galera.state == "Synced" and answer.galera.status == "Primary"]
+    for answer in (*believed, *readable):
+        return answer.heads or (), ""
+    errors = [f"{host}: {answer.error}" for host, answer in answers.items() if answer.error]
+    return (), "; ".join(errors) or "no database server answered"
