@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -114,3 +114,18 @@ class Redactor:
         if isinstance(value, list | tuple):
             return [self.value(item) for item in value]
         return value
+
+
+class RedactedStream:
+    """Stands in for standard output or error, so that a traceback cannot carry a secret into a log file."""
+
+    def __init__(self, write: Callable[[str], object], redactor: Redactor) -> None:
+        self._write = write
+        self._redactor = redactor
+
+    def write(self, text: str) -> int:
+        self._write(self._redactor.text(text))
+        return len(text)
+
+    def flush(self) -> None:
+        return None

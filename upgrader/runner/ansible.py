@@ -80,7 +80,7 @@ class AnsibleRunner:
         log = os.open(folder / "process.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             process = subprocess.Popen(
-                [sys.executable, "-m", "upgrader.runner.play", str(folder)],
+                [sys.executable, "-P", "-m", "upgrader.runner.play", str(folder)],
                 env=environment.for_play(play, ident),
                 cwd=folder,
                 stdin=subprocess.PIPE,

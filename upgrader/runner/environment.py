@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from upgrader import durable
 from upgrader.processes import ATTEMPT, PLAY
 from upgrader.runner.base import Play
 
@@ -22,8 +23,9 @@ def minimal(outer: Mapping[str, str]) -> dict[str, str]:
     chosen["PATH"] = outer.get("PATH") or _DEFAULT_PATH
     # Ansible refuses to start without a UTF-8 locale
     chosen["LANG"] = chosen["LC_ALL"] = "C.UTF-8"
-    if outer.get(ATTEMPT):
-        chosen[ATTEMPT] = outer[ATTEMPT]
+    chosen.update(
+        {name: outer[name] for name in (ATTEMPT, durable.FAILPOINT, durable.FAILPOINT_LOG) if outer.get(name)}
+    )
     return chosen
 
 

@@ -12,12 +12,12 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from upgrader import durable, processes
-from upgrader.redact import Redactor
+from upgrader.redact import RedactedStream, Redactor
 from upgrader.runner import environment, volatile
 from upgrader.runner.base import Play, PlayResult, PlayStatus
 from upgrader.runner.events import RESULT, Account
@@ -143,31 +143,14 @@ def perform(folder: Path, request: dict[str, Any], secrets: list[str], cancel: _
         os.close(lock)
     volatile.discard(folder)
     result = account.result(status, rc, time.monotonic() - began, error=error)
-    from dataclasses import replace
-
     return replace(result, survivors=survivors)
-
-
-class _RedactedStream:
-    """Stands in for standard error, so that a traceback cannot carry a secret into a file."""
-
-    def __init__(self, write: Callable[[str], object], redactor: Redactor) -> None:
-        self._write = write
-        self._redactor = redactor
-
-    def write(self, text: str) -> int:
-        self._write(self._redactor.text(text))
-        return len(text)
-
-    def flush(self) -> None:
-        return None
 
 
 def main() -> int:
     """Exit code 0: a result was written, whatever it says."""
     folder = Path(sys.argv[1])
     secrets = [str(item) for item in json.loads(sys.stdin.read() or "[]")]
-    stream = _RedactedStream(sys.stderr.write, Redactor(secrets))
+    stream = RedactedStream(sys.stderr.write, Redactor(secrets))
     sys.stdout = sys.stderr = stream
     request = durable.read_json(folder / REQUEST)
     if request.document is None:
