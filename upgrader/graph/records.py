@@ -1,0 +1,293 @@
+"""Shapes of the files that single commands need: actions, variables, play order, containers, commands, risks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, PlainSerializer
+
+from upgrader.graph.schema import Change, Record, Sources, Table, Text, nothing, sealed
+from upgrader.model import ReleaseId, Value
+
+
+class Action(Record):
+    """Something an operator has to do or to know; `applies_if` is its condition in text."""
+
+    id: Text
+    title: Text
+    when: Literal["before", "during", "after"]
+    severity: Literal["blocker", "required", "advised"]
+    applies_if: Text
+    detail: str = ""
+    commands: tuple[Text, ...] = ()
+    settings: Table = Field(default_factory=nothing)
+    enforced_by: str = ""
+    check: str = ""
+    downtime: str = ""
+    rollback: str = ""
+
+
+class CommonActions(Value):
+    actions: tuple[Action, ...]
+
+
+class HopActions(Value):
+    source: ReleaseId = Field(alias="from")
+    target: ReleaseId = Field(alias="to")
+    actions: tuple[Action, ...]
+
+
+class RemovedVariables(Record):
+    group_vars: tuple[Text, ...]
+    role_defaults: tuple[Text, ...]
+
+
+class Renamed(Value):
+    name: Text
+    to: Text
+
+
+class HopVariables(Value):
+    source: ReleaseId = Field(alias="from")
+    target: ReleaseId = Field(alias="to")
+    renamed_source: Sources
+    changed_defaults_source: Sources
+    removed: RemovedVariables
+    renamed: tuple[Renamed, ...] = ()
+    changed_defaults: tuple[Change, ...] = ()
+
+
+# ---------------------------------------------------------------- per release
+
+
+class ServiceVersion(Value):
+    line: Text
+    newest: Text
+
+
+class NovaRpc(Record):
+    service_version: int
+    oldest_supported_compute: Text
+    min_libvirt: Text
+    min_qemu: Text
+
+
+class ReleaseComponents(Value):
+    """What the images of one release hold."""
+
+    release: ReleaseId
+    rabbitmq_extra_images: tuple[Text, ...]
+    components_source: Sources
+    services_note: str = ""
+    services_inferred: str = ""
+    services_source: Sources
+    components: Table
+    services: Annotated[Mapping[Text, ServiceVersion], AfterValidator(sealed), PlainSerializer(dict)]
+    nova_rpc: NovaRpc
+
+
+class Role(Value):
+    name: Text
+    playbook: str = ""
+    enabled_by: str = ""
+    """Group made from the enable variable; empty: always part of the run."""
+    placement: tuple[Text, ...]
+    tags: tuple[Text, ...]
+
+
+class ServiceOrder(Value):
+    release: ReleaseId
+    playbook: Text
+    source: Sources
+    roles: tuple[Role, ...]
+
+
+# ---------------------------------------------------------------- containers
+
+
+class Container(Value):
+    name: Text
+    role: Text
+    image: Text
+    group: Text
+    first: ReleaseId | None = None
+    last: ReleaseId | None = None
+    placement: tuple[Text, ...] = ()
+    placement_earlier: tuple[Text, ...] = ()
+    image_earlier: tuple[Text, ...] = ()
+
+    def covers(self, release: str) -> bool:
+        return (self.first or "") <= release <= (self.last or "9999.9")
+
+
+class Volume(Value):
+    name: Text
+    role: Text
+    content: Text
+
+
+class BackupLayout(Value):
+    id: Text
+    pattern: Text
+
+
+class DatabaseBackup(Record):
+    precondition: Text
+    volume: Text
+    host: Text
+    scope: Text
+    image: Text
+    restore: Text
+    caveat: Text
+    file_layout: tuple[BackupLayout, ...]
+
+
+class Containers(Value):
+    note: Text
+    source: Sources
+    volumes_source: Sources
+    containers: tuple[Container, ...]
+    volumes: tuple[Volume, ...]
+    database_backup: DatabaseBackup
+
+
+# ---------------------------------------------------------------- kolla-ansible's commands
+
+
+class Generation(Record):
+    id: Literal["bash", "cliff"]
+    releases: tuple[ReleaseId, ...]
+    implementation: Text
+    argument_order: Text
+    exit_code: Text
+    note: str = ""
+
+
+class SiteActions(Record):
+    values: tuple[Text, ...]
+
+
+class Command(Record):
+    id: Text
+    title: Text
+    playbook: str = ""
+    releases: tuple[ReleaseId, ...] = ()
+    bash_name: str = ""
+    cliff_name: str = ""
+    options: tuple[Text, ...] = ()
+    detail: str = ""
+    extra_vars: Table = Field(default_factory=nothing)
+    extra_vars_note: str = ""
+
+
+class Option(Record):
+    id: Text
+    bash: str = ""
+    cliff: str = ""
+    note: str = ""
+
+
+class Companion(Value):
+    id: Text
+    purpose: Text
+    source: tuple[Text, ...] = ()
+
+
+class HealthCheck(Record):
+    id: Text
+    what: Text
+    since: str = ""
+
+
+class Cli(Value):
+    generations: tuple[Generation, ...]
+    site_actions: SiteActions
+    commands: tuple[Command, ...]
+    options: tuple[Option, ...]
+    companions: tuple[Companion, ...]
+    health_checks: tuple[HealthCheck, ...]
+
+
+# ---------------------------------------------------------------- risks
+
+
+class HostWindow(Value):
+    id: Text
+    origin: Text = Field(alias="from")
+    target: Text = Field(alias="to")
+    possible_on: tuple[ReleaseId, ...]
+    only: tuple[Text, ...] = ()
+    """Point releases that narrow a window: `2024.1: 18.7.0 or newer`."""
+    deadline_before: ReleaseId
+
+
+class HostWindows(Value):
+    source: Sources
+    windows: tuple[HostWindow, ...]
+
+
+class WayBackFact(Record):
+    id: Text
+    fact: Text
+
+
+class WayBackFacts(Value):
+    facts: tuple[WayBackFact, ...]
+
+
+class UpstreamRule(Value):
+    version: Text
+    needs: Text
+
+
+class QueueVariable(Value):
+    name: Text
+    releases: Text
+    default: Text
+    meaning: Text
+
+
+class FeatureFlags(Record):
+    behaviour: Text
+    irreversible: bool
+
+
+class QueueMigration(Record):
+    steps: tuple[Text, ...]
+    services: Text
+    ci_order: Text
+
+
+class AllowedSteps(Record):
+    first: ReleaseId
+    last: ReleaseId
+    rule: Text
+    note: str = ""
+
+
+class RabbitmqPrecheck(Record):
+    id: Text
+    kind: Text
+    rule: Text
+    since: Text
+
+
+class Experience(Record):
+    id: Text
+    fact: Text
+
+
+class Rabbitmq(Value):
+    check_tag: Text
+    check_runs_in: tuple[Text, ...]
+    upstream_source: Sources
+    queue_variables_source: Sources
+    doc_gap: Text
+    upstream_rules: tuple[UpstreamRule, ...]
+    queue_variables: tuple[QueueVariable, ...]
+    feature_flags: FeatureFlags
+    migration: QueueMigration
+    allowed: tuple[AllowedSteps, ...]
+    prechecks: tuple[RabbitmqPrecheck, ...]
+    experience: tuple[Experience, ...]
