@@ -17,7 +17,7 @@ from upgrader.graph.load import damaged, data_folder, parse, read_files
 from upgrader.graph.structure import structure_faults
 from upgrader.model import Value
 
-Shape = TypeVar("Shape", bound=Value)
+Part = TypeVar("Part", bound=Value)
 
 SINGLE: dict[str, type[Value]] = {
     "actions/common.toml": records.CommonActions,
@@ -77,11 +77,11 @@ class Whole:
         names |= {f"{folder}/{name}.toml": shape for folder, shape in PER_HOP.items() for name in self.hop_names()}
         return names
 
-    def one(self, name: str, shape: type[Shape]) -> Shape | None:
+    def one(self, name: str, shape: type[Part]) -> Part | None:
         value = self.values.get(name)
         return value if isinstance(value, shape) else None
 
-    def every(self, shape: type[Shape]) -> list[tuple[str, Shape]]:
+    def every(self, shape: type[Part]) -> list[tuple[str, Part]]:
         return [(name, value) for name, value in self.values.items() if isinstance(value, shape)]
 
 

@@ -18,7 +18,7 @@ from upgrader.model import Value
 if TYPE_CHECKING:
     from upgrader.graph import records
 
-Shape = TypeVar("Shape", bound=Value)
+Part = TypeVar("Part", bound=Value)
 
 
 class ReleaseGraph:
@@ -182,7 +182,7 @@ class ReleaseGraph:
 
     # ------------------------------------------------------------ reading
 
-    def _one(self, name: str, shape: type[Shape]) -> Shape:
+    def _one(self, name: str, shape: type[Part]) -> Part:
         value = self._parsed.get(name)
         if value is None:
             faults: list[str] = []

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from upgrader.errors import DataError
 from upgrader.model import Value
 
-Shape = TypeVar("Shape", bound=Value)
+Part = TypeVar("Part", bound=Value)
 
 FIX = "python -m upgrader.graph"
 
@@ -50,7 +50,7 @@ def files_digest(files: Mapping[str, bytes]) -> str:
     return total.hexdigest()
 
 
-def parse(files: Mapping[str, bytes], name: str, shape: type[Shape], faults: list[str]) -> Shape | None:
+def parse(files: Mapping[str, bytes], name: str, shape: type[Part], faults: list[str]) -> Part | None:
     """The file as a value, or None with every fault of it added to `faults`."""
     raw = files.get(name)
     if raw is None:

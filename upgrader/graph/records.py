@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer
 
-from upgrader.graph.schema import Change, Record, Sources, Table, Text, nothing, sealed
-from upgrader.model import ReleaseId, Value
+from upgrader.graph.schema import Change, Record, Shape, Sources, Table, Text, nothing, sealed
+from upgrader.model import ReleaseId
 
 
 class Action(Record):
@@ -28,11 +28,11 @@ class Action(Record):
     rollback: str = ""
 
 
-class CommonActions(Value):
+class CommonActions(Shape):
     actions: tuple[Action, ...]
 
 
-class HopActions(Value):
+class HopActions(Shape):
     source: ReleaseId = Field(alias="from")
     target: ReleaseId = Field(alias="to")
     actions: tuple[Action, ...]
@@ -43,12 +43,12 @@ class RemovedVariables(Record):
     role_defaults: tuple[Text, ...]
 
 
-class Renamed(Value):
+class Renamed(Shape):
     name: Text
     to: Text
 
 
-class HopVariables(Value):
+class HopVariables(Shape):
     source: ReleaseId = Field(alias="from")
     target: ReleaseId = Field(alias="to")
     renamed_source: Sources
@@ -61,7 +61,7 @@ class HopVariables(Value):
 # ---------------------------------------------------------------- per release
 
 
-class ServiceVersion(Value):
+class ServiceVersion(Shape):
     line: Text
     newest: Text
 
@@ -73,7 +73,7 @@ class NovaRpc(Record):
     min_qemu: Text
 
 
-class ReleaseComponents(Value):
+class ReleaseComponents(Shape):
     """What the images of one release hold."""
 
     release: ReleaseId
@@ -87,7 +87,7 @@ class ReleaseComponents(Value):
     nova_rpc: NovaRpc
 
 
-class Role(Value):
+class Role(Shape):
     name: Text
     playbook: str = ""
     enabled_by: str = ""
@@ -96,7 +96,7 @@ class Role(Value):
     tags: tuple[Text, ...]
 
 
-class ServiceOrder(Value):
+class ServiceOrder(Shape):
     release: ReleaseId
     playbook: Text
     source: Sources
@@ -106,7 +106,7 @@ class ServiceOrder(Value):
 # ---------------------------------------------------------------- containers
 
 
-class Container(Value):
+class Container(Shape):
     name: Text
     role: Text
     image: Text
@@ -121,13 +121,13 @@ class Container(Value):
         return (self.first or "") <= release <= (self.last or "9999.9")
 
 
-class Volume(Value):
+class Volume(Shape):
     name: Text
     role: Text
     content: Text
 
 
-class BackupLayout(Value):
+class BackupLayout(Shape):
     id: Text
     pattern: Text
 
@@ -143,7 +143,7 @@ class DatabaseBackup(Record):
     file_layout: tuple[BackupLayout, ...]
 
 
-class Containers(Value):
+class Containers(Shape):
     note: Text
     source: Sources
     volumes_source: Sources
@@ -188,7 +188,7 @@ class Option(Record):
     note: str = ""
 
 
-class Companion(Value):
+class Companion(Shape):
     id: Text
     purpose: Text
     source: tuple[Text, ...] = ()
@@ -200,7 +200,7 @@ class HealthCheck(Record):
     since: str = ""
 
 
-class Cli(Value):
+class Cli(Shape):
     generations: tuple[Generation, ...]
     site_actions: SiteActions
     commands: tuple[Command, ...]
@@ -212,7 +212,7 @@ class Cli(Value):
 # ---------------------------------------------------------------- risks
 
 
-class HostWindow(Value):
+class HostWindow(Shape):
     id: Text
     origin: Text = Field(alias="from")
     target: Text = Field(alias="to")
@@ -222,7 +222,7 @@ class HostWindow(Value):
     deadline_before: ReleaseId
 
 
-class HostWindows(Value):
+class HostWindows(Shape):
     source: Sources
     windows: tuple[HostWindow, ...]
 
@@ -232,16 +232,16 @@ class WayBackFact(Record):
     fact: Text
 
 
-class WayBackFacts(Value):
+class WayBackFacts(Shape):
     facts: tuple[WayBackFact, ...]
 
 
-class UpstreamRule(Value):
+class UpstreamRule(Shape):
     version: Text
     needs: Text
 
 
-class QueueVariable(Value):
+class QueueVariable(Shape):
     name: Text
     releases: Text
     default: Text
@@ -278,7 +278,7 @@ class Experience(Record):
     fact: Text
 
 
-class Rabbitmq(Value):
+class Rabbitmq(Shape):
     check_tag: Text
     check_runs_in: tuple[Text, ...]
     upstream_source: Sources

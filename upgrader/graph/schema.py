@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer, StringConstraints, model_validator
 
 from upgrader.model import ReleaseId, Value, Way
 
@@ -34,14 +34,20 @@ def nothing() -> Mapping[Any, Any]:
     return MappingProxyType({})
 
 
-class Record(Value):
+class Shape(Value):
+    """A part of a data file. Its validator is built at first use: most runs read only a few of the files."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class Record(Shape):
     """A fact with where it comes from; `inferred` names the part that no source states, empty when all is stated."""
 
     source: Sources
     inferred: str = ""
 
 
-class Change(Value):
+class Change(Shape):
     """A named thing before and after a hop."""
 
     name: Text
@@ -49,12 +55,12 @@ class Change(Value):
     after: Text
 
 
-class Move(Value):
+class Move(Shape):
     before: Text
     after: Text
 
 
-class GroupMove(Value):
+class GroupMove(Shape):
     before: tuple[Text, ...]
     after: tuple[Text, ...]
 
@@ -85,7 +91,7 @@ class InstallDepsBroken(Record):
     detail: Text
 
 
-class Release(Value):
+class Release(Shape):
     """One OpenStack release as Kolla-Ansible deploys it."""
 
     id: ReleaseId
@@ -167,14 +173,14 @@ Nature = Literal["additive", "not additive", "unknown"]
 """Additive: only new tables, columns, indexes or foreign keys. Unknown: the operations do not tell."""
 
 
-class Revision(Value):
+class Revision(Shape):
     id: Text
     branch: Text
     nature: Nature
     operations: tuple[Text, ...]
 
 
-class SchemaChange(Value):
+class SchemaChange(Shape):
     """Migration scripts that appear between two releases' source trees; what is *loaded* is in the schema heads."""
 
     name: Text
@@ -205,7 +211,7 @@ class Irreversible(Record):
     detail: str = ""
 
 
-class Hop(Value):
+class Hop(Shape):
     """Edge between two neighbouring releases."""
 
     source: ReleaseId = Field(alias="from")
@@ -246,14 +252,14 @@ class Skip(Record):
     extra: tuple[Text, ...]
 
 
-class Skips(Value):
+class Skips(Shape):
     skips: tuple[Skip, ...]
 
 
 # ---------------------------------------------------------------- schema heads and tasks
 
 
-class DatabaseHeads(Value):
+class DatabaseHeads(Shape):
     """What the version table of one service database holds after a complete migration with each release."""
 
     database: Text
@@ -275,14 +281,14 @@ class DatabaseHeads(Value):
         return (self.database, *self.also)
 
 
-class SchemaHeads(Value):
+class SchemaHeads(Shape):
     how: Text
     note: Text
     source: Sources
     databases: tuple[DatabaseHeads, ...]
 
 
-class SchemaTask(Value):
+class SchemaTask(Shape):
     """A task of kolla-ansible's roles after whose start old images may no longer read what they find."""
 
     service: Text
@@ -312,12 +318,12 @@ class SchemaTask(Value):
         return (self.first or "") <= release <= (self.last or "9999.9")
 
 
-class Harmless(Value):
+class Harmless(Shape):
     task: Text
     why: Text
 
 
-class SchemaTasks(Value):
+class SchemaTasks(Shape):
     source: Sources
     parts_source: Sources
     note: Text
