@@ -56,7 +56,11 @@ def check(rows: Iterable[Row] = TABLE) -> tuple[str, ...]:
     while more := {row.next for row in table if row.state in reached} - reached:
         reached |= more
     faults += [f"{state} can never be reached" for state in State if state not in reached]
-    faults += [f"{state} has no way out" for state in State if state not in TERMINAL and not any(r.state is state for r in table)]
+    faults += [
+        f"{state} has no way out"
+        for state in State
+        if state not in TERMINAL and not any(r.state is state for r in table)
+    ]
     faults += [f"{stage} does not hear {event}" for stage in STAGES for event in VERDICTS if (stage, event) not in seen]
     faults += [f"{state} is not described" for state in State if state not in INFO]
     return tuple(faults)
@@ -70,9 +74,7 @@ def _machine() -> Machine:
     return Machine(
         model=None,
         states=[state.value for state in State],
-        transitions=[
-            {"trigger": row.event.value, "source": row.state.value, "dest": row.next.value} for row in TABLE
-        ],
+        transitions=[{"trigger": row.event.value, "source": row.state.value, "dest": row.next.value} for row in TABLE],
         initial=None,
         auto_transitions=False,
         send_event=True,

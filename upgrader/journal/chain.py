@@ -1,0 +1,135 @@
+"""The hash chain over the events, and the second file that pins its head.
+
+Every event's hash covers the one before, so nothing can be changed, taken out or put in between unnoticed. The
+chain alone cannot show a cut tail; therefore `audit.log` holds two lines for each commit: `~ seq hash` before it
+(fsynced) and `= seq hash` after it. An event without a line was not written here, a `=` line without its event was
+cut off. Somebody with root rights can rewrite both files; an anchor outside the machine is the operator's to set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from upgrader import durable
+from upgrader.journal.rows import EventRow
+
+GENESIS = "0" * 64
+"""`prev` of the first event."""
+
+Appender = Callable[[Path, str], None]
+
+
+def canonical(document: Any) -> bytes:
+    """The byte form that hashes are taken of; the same as `model.canonical`, without the price of importing it."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
+
+
+def digest(document: Any) -> str:
+    """SHA-256 of the canonical form, in hexadecimal."""
+    return hashlib.sha256(canonical(document)).hexdigest()
+
+
+def event_hash(event: EventRow) -> str:
+    """Hash of an event: over the hash before it and everything the event says."""
+    body = {
+        "seq": event.seq,
+        "txn": event.txn,
+        "at": event.at,
+        "mono": event.mono,
+        "boot": event.boot,
+        "epoch": event.epoch,
+        "run": event.run,
+        "hop": event.hop,
+        "attempt": event.attempt,
+        "kind": event.kind,
+        "data": event.data,
+    }
+    return hashlib.sha256(event.prev.encode() + canonical(body)).hexdigest()
+
+
+class AuditFile:
+    """`audit.log` beside the journal: which heads were about to be committed, and which were."""
+
+    def __init__(self, path: Path, *, fsync: bool = True) -> None:
+        self.path = path
+        self._fsync = fsync
+
+    def promise(self, seq: int, head: str) -> None:
+        """Before the commit. Raises OSError; then the commit must not happen."""
+        durable.append_line(self.path, f"~ {seq} {head}", fsync=self._fsync)
+
+    def keep(self, seq: int, head: str) -> None:
+        """After the commit; it becomes safe against a loss of power with the next promise."""
+        durable.append_line(self.path, f"= {seq} {head}")
+
+    def settle(self, seq: int, head: str) -> None:
+        """Finish what a crash left: close a torn line, and keep a commit whose second line is missing.
+
+        Only a promised head is kept: events that were put in by somebody else stay without a line.
+        """
+        lines = list(self.lines())
+        if self._torn():
+            durable.append_line(self.path, "")
+        if ("~", seq, head) in lines and ("=", seq, head) not in lines:
+            self.keep(seq, head)
+
+    def lines(self) -> Iterator[tuple[str, int, str]]:
+        """(mark, seq, hash) of every whole line; the others are skipped, `faults` speaks about them."""
+        for text in self._texts():
+            parsed = _parse(text)
+            if parsed:
+                yield parsed
+
+    def faults(self, commits: Iterable[tuple[int, str]]) -> Iterator[str]:
+        """What does not fit between the file and the commits (seq and hash of each commit's last event) there are."""
+        if not self.path.exists():
+            yield "audit.log is missing"
+            return
+        texts = self._texts()
+        for number, text in enumerate(texts, start=1):
+            # a crash leaves a line without its end; it can only be followed by the empty rest of its repair
+            if text and not _parse(text) and not _cut(text):
+                yield f"audit.log line {number} is damaged"
+        lines = set(self.lines())
+        there = dict(commits)
+        for seq, head in there.items():
+            if ("~", seq, head) not in lines:
+                yield f"event {seq}: audit.log does not know this commit"
+        for mark, seq, head in sorted(lines, key=lambda line: line[1]):
+            if mark == "=" and there.get(seq) != head:
+                yield f"event {seq}: audit.log holds a commit that is not in the journal"
+
+    def _texts(self) -> list[str]:
+        try:
+            return self.path.read_bytes().decode("utf-8", "replace").split("\n")
+        except FileNotFoundError:
+            return []
+
+    def _torn(self) -> bool:
+        try:
+            with self.path.open("rb") as stream:
+                if stream.seek(0, 2) == 0:
+                    return False
+                stream.seek(-1, 2)
+                return stream.read() != b"\n"
+        except FileNotFoundError:
+            return False
+
+
+def _parse(text: str) -> tuple[str, int, str] | None:
+    mark, _, rest = text.partition(" ")
+    number, _, head = rest.partition(" ")
+    whole = mark in ("~", "=") and number.isdecimal() and len(head) == 64 and not set(head) - set("0123456789abcdef")
+    return (mark, int(number), head) if whole else None
+
+
+def _cut(text: str) -> bool:
+    """Whether this is the beginning of a line, as a crash in the middle of writing it leaves it."""
+    mark, _, rest = text.partition(" ")
+    number, _, head = rest.partition(" ")
+    return mark in ("~", "=") and (not number or number.isdecimal()) and not set(head) - set("0123456789abcdef")
