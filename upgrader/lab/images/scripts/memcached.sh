@@ -1,0 +1,2 @@
+. /lab/images/scripts/lib.sh
+kolla_base_files

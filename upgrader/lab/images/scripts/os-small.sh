@@ -1,0 +1,3 @@
+. /lab/images/scripts/lib.sh
+kolla_user memcached /run/memcache
+packages cron logrotate memcached

@@ -1,0 +1,172 @@
+"""Writes the lab as a site: upgrader.toml, globals, passwords and inventory, as an operator's folder would look."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import subprocess
+from pathlib import Path
+
+from upgrader.errors import FailedCleanError
+from upgrader.kolla.toolchain import Toolchain, environment
+from upgrader.lab.engine import Docker
+from upgrader.lab.folder import LabFolder, LabRecord
+from upgrader.lab.machine import has_sys_resource
+
+PLACES = ("control", "network", "compute", "monitoring", "storage")
+"""The groups of the release's multinode inventory that name hosts; all others are made of them."""
+
+
+def upgrader_toml(folder: LabFolder, record: LabRecord) -> str:
+    toolchains = Path(record.toolchains)
+    shown = "../toolchains" if toolchains == folder.root / "toolchains" else str(toolchains)
+    return f"""# The lab, written by `upgrader lab up`. Paths are relative to this file's folder.
+[site]
+name = "lab"
+engine = "docker"
+
+[kolla]
+config_dir = "kolla"
+inventory = "inventory"
+
+[backup]
+target = "../backups"
+database = "logical"
+
+[toolchains]
+dir = "{shown}"
+
+[state]
+dir = "../state"
+"""
+
+
+def globals_yml(record: LabRecord) -> str:
+    cluster = "yes" if record.controllers > 1 else "no"
+    return f"""---
+# The lab's cloud, as an operator would write it. globals.d/50-lab.yml holds what only a lab needs.
+
+##############
+# Kolla options
+##############
+# The release; upgrader edits this line and nothing else in this file.
+openstack_release: "{record.release}"
+kolla_base_distro: "debian"
+
+################
+# Container images
+################
+docker_registry: "{record.registry}"
+docker_registry_insecure: "yes"
+docker_namespace: "kolla"
+
+##########
+# Networking
+##########
+network_interface: "eth0"
+kolla_internal_vip_address: "{record.vip}"
+
+########
+# Services
+########
+enable_openstack_core: "no"
+enable_keystone: "yes"
+enable_mariadb: "yes"
+enable_memcached: "yes"
+enable_haproxy: "{cluster}"
+enable_rabbitmq: "{cluster}"
+enable_proxysql: "no"      # not packaged by Debian or PyPI
+enable_fluentd: "no"
+enable_mariabackup: "yes"
+"""
+
+
+def lab_yml(record: LabRecord, *, resource: bool) -> str:
+    lines = ["---", "# What only the lab needs; read after globals.yml, so it wins."]
+    lines += ['enable_mariadb_clustercheck: "no"   # its image is not built']
+    if not resource:
+        lines += ["default_container_dimensions: {}   # limits cannot be raised without CAP_SYS_RESOURCE"]
+    if record.controllers > 1:
+        lines += ["modules: []                        # the role would load ip_vs; a container cannot"]
+        lines += ["haproxy_max_connections: 2000      # fits the file limit of a container"]
+    return "\n".join(lines) + "\n"
+
+
+def inventory(folder: LabFolder, record: LabRecord, docker: Docker, multinode: str) -> str:
+    """The release's own multinode inventory with the lab's nodes in the groups that name hosts."""
+    head = [
+        "# The lab's nodes in the groups of the release's multinode inventory; spoken to through the lab's engine.",
+        "[all:vars]",
+        "ansible_connection=community.docker.docker",
+        f"ansible_docker_extra_args=-H {folder.docker_host}",
+        "ansible_user=root",
+        "ansible_python_interpreter=/usr/bin/python3",
+        "",
+    ]
+    for place in PLACES:
+        head += [f"[{place}]", *record.nodes, ""]
+    head += ["[deployment]", "localhost ansible_connection=local ansible_python_interpreter={{ansible_playbook_python}}"]
+    kept: list[str] = []
+    copying = False
+    for line in multinode.splitlines():
+        if line.startswith("["):
+            copying = line.strip("[]") not in (*PLACES, "deployment")
+        if copying and not line.startswith("#"):
+            kept.append(line)
+    return "\n".join([*head, "", *kept]).rstrip() + "\n"
+
+
+def _write(path: Path, text: str, *, mode: int = 0o644) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    spare = path.with_name(path.name + ".new")
+    with os.fdopen(os.open(spare, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
+        file.write(text)
+    spare.replace(path)
+
+
+def write_site(folder: LabFolder, record: LabRecord, docker: Docker, toolchain: Toolchain) -> None:
+    """Writes what is missing of the site. A file that is there is kept: runs of the tool may have changed it."""
+    kolla = folder.site / "kolla"
+    folder.site.mkdir(parents=True, exist_ok=True)
+    texts = {
+        folder.site / "upgrader.toml": upgrader_toml(folder, record),
+        kolla / "globals.yml": globals_yml(record),
+        kolla / "globals.d" / "50-lab.yml": lab_yml(record, resource=has_sys_resource()),
+        folder.site / "inventory": inventory(folder, record, docker, toolchain.example_inventory.read_text()),
+    }
+    for path, text in texts.items():
+        if not path.exists():
+            _write(path, text)
+    if record.controllers > 1 and not (kolla / "config/haproxy/services.d/mariadb.cfg").exists():
+        pass
+    _write_passwords(kolla / "passwords.yml", toolchain)
+
+
+def _write_passwords(path: Path, toolchain: Toolchain) -> None:
+    if path.exists():
+        return
+    spare = path.with_name("passwords.new")
+    _write(spare, toolchain.example_passwords.read_text(), mode=0o600)
+    command = [toolchain.bin / "kolla-genpwd", "--passwords", spare]
+    done = subprocess.run(command, env=environment(toolchain), capture_output=True, text=True, check=False)
+    if done.returncode:
+        spare.unlink()
+        raise FailedCleanError("kolla-genpwd failed", cloud="the lab is incomplete", details=done.stderr.splitlines()[-5:])
+    spare.chmod(0o600)
+    spare.replace(path)
+
+
+def password(folder: LabFolder, name: str) -> str:
+    """One value of the lab's passwords.yml, which kolla-genpwd writes as flat lines."""
+    for line in (folder.site / "kolla/passwords.yml").read_text().splitlines():
+        key, colon, value = line.partition(":")
+        if colon and key == name:
+            return value.strip().strip("'\"")
+    raise FailedCleanError(f"passwords.yml has no {name}", cloud="nothing was changed")
+
+
+def known_groups(text: str) -> set[str]:
+    """Group names of an ini inventory; used to see that none of the release's groups was lost."""
+    parser = configparser.ConfigParser(allow_no_value=True, delimiters=("=",), strict=False, interpolation=None)
+    parser.read_string(text)
+    return {section.partition(":")[0] for section in parser.sections()}
