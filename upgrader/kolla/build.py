@@ -144,7 +144,7 @@ def _requirements(pins: Pins, choice: Choice) -> list[str]:
 
 def _make_venv(choice: Choice, folder: Path) -> Path:
     command = [choice.interpreter.path, "-I", "-m", "venv", folder]
-    _run(command, "the virtual environment cannot be made", _environment(None))
+    _run([str(part) for part in command], "the virtual environment cannot be made", _environment(None))
     return folder / "bin" / "python"
 
 
@@ -159,7 +159,17 @@ def _download_collections(python: Path, pins: Pins, folder: Path, wheelhouse: Pa
 def _pip(python: Path, arguments: Sequence[str | Path], wheelhouse: Path | None) -> None:
     offline = ["--no-index", "--find-links", str(wheelhouse)] if wheelhouse else []
     verb, *rest = arguments
-    command = [python, "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", verb, *offline, *rest]
+    command: list[str | Path] = [
+        python,
+        "-I",
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "--no-input",
+        verb,
+        *offline,
+        *rest,
+    ]
     where = f"not everything is in the wheelhouse {wheelhouse}" if wheelhouse else "the package index did not deliver"
     _run(command, where, _environment(wheelhouse))
 
