@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -30,7 +31,9 @@ CANCEL_REQUESTED = "cancel_requested"
 _BACK = (State.ROLLBACK_REDEPLOY, State.ROLLBACK_RESTORE, State.VERIFY_OLD)
 
 
-def intend(commit: Commit, index: int, stage: State, request_sha256: str, ponr: Ponr | None) -> AttemptRow:
+def intend(
+    commit: Commit, index: int, stage: State, *, attempt: str, request_sha256: str, ponr: Ponr | None
+) -> AttemptRow:
     """T1: say what is going to be done, before anything is done.
 
     Raises RefusedError when the hop is not in `stage` or another attempt has no result; AttentionError when the
@@ -39,9 +42,7 @@ def intend(commit: Commit, index: int, stage: State, request_sha256: str, ponr: 
     run = current_run(commit)
     hop = commit.hop(run.id, index)
     _check_intent(commit, hop, stage)
-    number = 1 + commit.number(
-        "SELECT max(number) FROM attempts WHERE run = ? AND hop = ? AND stage = ?", (run.id, index, stage)
-    )
+    number = next_number(commit.connection, run.id, index, stage)
     data = {
         "stage": stage,
         "number": number,
@@ -50,7 +51,7 @@ def intend(commit: Commit, index: int, stage: State, request_sha256: str, ponr: 
         "after_interrupt": int(hop.interrupted),
         "ponr_before": hop.ponr,
     }
-    attempt = str(uuid.uuid4())
+    attempt = attempt or str(uuid.uuid4())
     commit.append("attempt_intended", data, run=run.id, hop=index, attempt=attempt)
     if stage is State.UPGRADE:
         raise_ponr(commit, hop, ponr or Ponr.POSSIBLE, "an upgrade is about to be launched")
@@ -79,11 +80,7 @@ def _check_intent(commit: Commit, hop: HopRow, stage: State) -> None:
 
 
 def _check_budget(commit: Commit, hop: HopRow, stage: State) -> None:
-    tries = commit.number(
-        "SELECT count(*) FROM attempts a JOIN hops h ON a.run = h.run AND a.hop = h.idx "
-        "WHERE h.run = ? AND h.idx = ? AND a.stage = ? AND a.intended_seq > h.attended_seq",
-        (hop.run, hop.index, stage),
-    )
+    tries = tries_unattended(commit.connection, hop.run, hop.index, stage)
     if tries >= INFO[stage].budget or hop.unattended >= HOP_BUDGET:
         raise AttentionError(
             f"{stage} was tried {tries} times, {hop.unattended} attempts in all, without a person deciding in between",
@@ -91,6 +88,21 @@ def _check_budget(commit: Commit, hop: HopRow, stage: State) -> None:
             next_command="upgrader status",
             reason="attempt-budget",
         )
+
+
+def next_number(connection: sqlite3.Connection, run: str, index: int, stage: State) -> int:
+    """The number that the next attempt of this stage of this hop gets."""
+    query = "SELECT coalesce(max(number), 0) + 1 FROM attempts WHERE run = ? AND hop = ? AND stage = ?"
+    return int(connection.execute(query, (run, index, stage)).fetchone()[0])
+
+
+def tries_unattended(connection: sqlite3.Connection, run: str, index: int, stage: State) -> int:
+    """Attempts of this stage that began since a person last decided something on the hop."""
+    query = (
+        "SELECT count(*) FROM attempts a JOIN hops h ON a.run = h.run AND a.hop = h.idx WHERE h.run = ? "
+        "AND h.idx = ? AND a.stage = ? AND a.state <> 'void' AND a.intended_seq > h.attended_seq"
+    )
+    return int(connection.execute(query, (run, index, stage)).fetchone()[0])
 
 
 def _check_predecessors(commit: Commit, hop: HopRow, stage: State) -> None:

@@ -24,7 +24,7 @@ from upgrader.journal.place import (
     refuse_network_filesystem,
     translated,
 )
-from upgrader.journal.projection import rebuild
+from upgrader.journal.projection import ENGINE, rebuild
 from upgrader.journal.rows import Acceptance, AttemptRow, EventRow, HopRow, Snapshot
 from upgrader.states import AttemptState, Event, Ponr, RunState, State
 
@@ -132,17 +132,36 @@ class Journal(Log):
                 redeploy_allowed=redeploy_allowed, restore_possible=restore_possible,
             )  # fmt: skip
 
-    def end_run(self, state: RunState, actor: str, reason: str) -> None:
+    def end_run(self, state: RunState, actor: str = ENGINE, reason: str = "") -> None:
         """Abort or supersede the open run; the other ends follow by themselves from the last move of a hop."""
         with self._commit("end_run") as commit:
             runs.end_run(commit, RunState(state), actor, reason)
 
     # ------------------------------------------------------------ attempts
 
-    def intend(self, hop: int, stage: State, *, request_sha256: str, ponr: Ponr | None = None) -> AttemptRow:
-        """T1, before any effect. For `upgrade` the point of no return becomes at least `possible` (or `ponr`)."""
+    def intend(
+        self, hop: int, stage: State, *, request_sha256: str, attempt: str = "", ponr: Ponr | None = None
+    ) -> AttemptRow:
+        """T1, before any effect. For `upgrade` the point of no return becomes at least `possible` (or `ponr`).
+
+        `attempt` is the id to use, a fresh uuid; one is made when it is empty.
+        """
         with self._commit("intend") as commit:
-            return attempts.intend(commit, hop, State(stage), request_sha256, ponr)
+            return attempts.intend(commit, hop, State(stage), attempt=attempt, request_sha256=request_sha256, ponr=ponr)
+
+    def next_number(self, hop: int, stage: State) -> int:
+        """The number that the next attempt of a stage of the open run gets."""
+        with translated(self.path):
+            return attempts.next_number(self._connection, self._open_run(), hop, State(stage))
+
+    def attempts_since_decision(self, hop: int, stage: State) -> int:
+        """Attempts of a stage of the open run that began since a person last decided something on the hop."""
+        with translated(self.path):
+            return attempts.tries_unattended(self._connection, self._open_run(), hop, State(stage))
+
+    def _open_run(self) -> str:
+        run = reading.run_row(self._connection, "ended_at = ''")
+        return run.id if run else ""
 
     def launched(self, attempt: str, pid: int, boot: str = "") -> None:
         """The supervisor of the attempt was spawned, on the machine with this boot id (default: this one)."""

@@ -225,7 +225,7 @@ def end_run(commit: Commit, state: RunState, actor: str, reason: str) -> None:
     """
     newest = run_row(commit.connection, "1")
     if newest and newest.state is state:
-        return
+        return  # said twice, as a resumed engine does
     run = current_run(commit)
     events = {RunState.ABORTED: Event.ABORT, RunState.SUPERSEDED: Event.SUPERSEDE}
     if state not in events:
