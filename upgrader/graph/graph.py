@@ -58,7 +58,7 @@ class ReleaseGraph:
         """Words that help with an unknown name: the nearest ones, and what the graph knows."""
         names = [text for release in self.releases for text in (release.id, release.codename)]
         near = difflib.get_close_matches(name.strip().lower(), names, n=3, cutoff=0.6)
-        known = f"it knows {self.releases[0].id} to {self.releases[-1].id}"
+        known = f"the graph knows {self.releases[0].id} to {self.releases[-1].id}"
         return f"nearest: {', '.join(near)} ({known})" if near else known
 
     def between(self, source: str, target: str) -> tuple[Release, ...]:
