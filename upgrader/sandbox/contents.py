@@ -1,0 +1,185 @@
+"""What stands in a sandbox's files at first: settings, site file, rows of the API tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+DATABASES = {
+    # role → schemas, as kolla-ansible names them
+    "keystone": ("keystone",),
+    "glance": ("glance",),
+    "cinder": ("cinder",),
+    "placement": ("placement",),
+    "nova": ("nova_api", "nova_cell0", "nova"),
+    "neutron": ("neutron",),
+    "heat": ("heat",),
+}
+VIP = "10.20.0.250"
+OS_RELEASE = """PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
+NAME="Debian GNU/Linux"
+VERSION_ID="12"
+VERSION="12 (bookworm)"
+VERSION_CODENAME=bookworm
+ID=debian
+"""
+
+
+def globals_yml(release: str) -> str:
+    return f"""---
+# Kolla-Ansible settings of the sandbox. Comments and order are the operator's: whoever edits this keeps them.
+
+###############
+# Kolla options
+###############
+kolla_base_distro: "debian"
+
+# Release the cloud runs; quoted, or YAML reads a number
+openstack_release: "{release}"  # moved by the upgrade
+
+docker_registry: ""
+docker_namespace: "sandbox/kolla"
+
+#################
+# Network options
+#################
+kolla_internal_vip_address: "{VIP}"
+network_interface: "eth0"   # every host has one
+neutron_plugin_agent: "openvswitch"
+
+##########
+# Services
+##########
+enable_openstack_core: "yes"
+enable_proxysql: "yes"
+enable_mariabackup: "yes"
+"""
+
+
+def globals_d(left_out: tuple[str, ...]) -> str:
+    """Services of `services` that this cloud does not have."""
+    lines = [f'enable_{role}: "no"\n' for role in left_out]
+    return "---\n# Services this cloud goes without\n" + ("".join(lines) or "{}\n")
+
+
+def upgrader_toml(name: str, engine_command: str) -> str:
+    return f"""# Site file of a sandbox: a small cloud of files, made by `upgrader demo`.
+
+[site]
+name = "{name}"
+engine = "docker"
+engine_command = {engine_command}
+sandbox = ".."
+
+[kolla]
+config_dir = "kolla"
+inventory = "inventory"
+
+[toolchains]
+dir = "../toolchains"
+
+[backup]
+target = "../backups"
+database = "logical"
+
+[state]
+dir = "../state"
+
+[run]
+min_free = "10G"
+forks = 10
+"""
+
+
+def tables(database: str, release: str) -> dict[str, dict[str, Any]]:
+    """API tables of a schema with a few rows, besides its version table."""
+    makers = {"keystone": _keystone, "nova": _nova, "neutron": _neutron, "cinder": _cinder, "heat": _heat}
+    makers |= {"nova_api": _nova_api, "nova_cell0": _nova_cell0, "glance": _glance, "placement": _placement}
+    found = makers[database]()
+    if database == "heat" and release < "2024.1":
+        # the row of the older migration tool stays
+        found["migrate_version"] = _table(("repository_id", "version"), ["heat", 86])
+    return found
+
+
+def _table(columns: tuple[str, ...], *rows: list[Any]) -> dict[str, Any]:
+    return {"columns": list(columns), "rows": [list(row) for row in rows]}
+
+
+_SERVICES = {
+    "keystone": 5000, "glance": 9292, "nova": 8774, "placement": 8780, "neutron": 9696, "cinderv3": 8776, "heat": 8004,
+}  # fmt: skip
+
+
+def _keystone() -> dict[str, dict[str, Any]]:
+    users = ["admin", "glance", "nova", "placement", "neutron", "cinder", "heat", "alice", "bob"]
+    endpoints = [
+        [f"ep-{name}-{interface}", interface, name, f"http://{VIP}:{port}"]
+        for name, port in _SERVICES.items()
+        for interface in ("internal", "public")
+    ]
+    return {
+        "user": _table(("id", "name", "password_hash"), *([f"user-{name}", name, ""] for name in users)),
+        "project": _table(
+            ("id", "name"), ["p-admin", "admin"], ["p-service", "service"], ["p-demo", "Ünïcode's \\demo"]
+        ),
+        "role": _table(("id", "name"), ["r-admin", "admin"], ["r-member", "member"], ["r-reader", "reader"]),
+        "service": _table(("id", "type"), *([f"svc-{name}", name] for name in _SERVICES)),
+        "endpoint": _table(("id", "interface", "service", "url"), *endpoints),
+        "credential": _table(("id", "user_id", "type"), ["c-1", "user-alice", "ec2"]),
+    }
+
+
+def _numbered(prefix: str, count: int) -> list[list[Any]]:
+    return [[f"{prefix}-{number:04d}", f"{prefix} {number}"] for number in range(1, count + 1)]
+
+
+def _glance() -> dict[str, dict[str, Any]]:
+    return {"images": _table(("id", "name"), *_numbered("image", 6))}
+
+
+def _placement() -> dict[str, dict[str, Any]]:
+    return {
+        "resource_providers": _table(("id", "name"), *_numbered("provider", 3)),
+        "allocations": _table(("id", "name"), *_numbered("allocation", 12)),
+    }
+
+
+def _nova() -> dict[str, dict[str, Any]]:
+    return {
+        "instances": _table(("id", "name"), *_numbered("instance", 12)),
+        "compute_nodes": _table(("id", "name"), *_numbered("node", 3)),
+        "services": _table(("id", "name"), *_numbered("service", 9)),
+    }
+
+
+def _nova_api() -> dict[str, dict[str, Any]]:
+    cells = [["cell0", "none:///"], ["cell1", "rabbit://"]]
+    return {
+        "flavors": _table(("id", "name"), *_numbered("flavor", 5)),
+        "instance_mappings": _table(("id", "name"), *_numbered("instance", 12)),
+        "cell_mappings": _table(("name", "transport_url"), *cells),
+    }
+
+
+def _nova_cell0() -> dict[str, dict[str, Any]]:
+    return {"instances": _table(("id", "name"), *_numbered("failed", 1))}
+
+
+def _neutron() -> dict[str, dict[str, Any]]:
+    return {
+        "networks": _table(("id", "name"), *_numbered("net", 4)),
+        "subnets": _table(("id", "name"), *_numbered("subnet", 4)),
+        "ports": _table(("id", "name"), *_numbered("port", 21)),
+        "routers": _table(("id", "name"), *_numbered("router", 2)),
+    }
+
+
+def _cinder() -> dict[str, dict[str, Any]]:
+    return {"volumes": _table(("id", "name"), *_numbered("volume", 7))}
+
+
+def _heat() -> dict[str, dict[str, Any]]:
+    return {
+        "stack": _table(("id", "name"), *_numbered("stack", 2)),
+        "resource": _table(("id", "name"), *_numbered("res", 8)),
+    }

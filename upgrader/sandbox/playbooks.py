@@ -1,0 +1,293 @@
+"""The playbooks of a sandbox toolchain: kolla-ansible's plays, roles and task names, few tasks, imitated effects.
+
+One play for each role in the release's own order, hosts by the inventory's groups, schema tasks under the names of
+the release graph's data, so that everything which watches a real upgrade sees the same here. Actions are imported
+when the play is read (`kolla_action` is an extra variable), so an upgrade does not pay for the other actions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from upgrader.sandbox.blueprint import Blueprint, Container
+
+Task = dict[str, Any]
+Tasks = list[Task]
+
+ACTIONS = ("precheck", "pull", "deploy", "upgrade", "reconfigure", "config", "deploy-containers", "stop", "check")
+PLUGIN = "kolla_sandbox"
+_ROLLING = ("mariadb", "rabbitmq")
+"""Roles whose containers are restarted host by host, in a play of their own."""
+_NAMES = {"mariadb": "MariaDB", "rabbitmq": "rabbitmq"}
+
+
+def files_of(blueprint: Blueprint) -> Iterator[tuple[str, str]]:
+    """(path below the playbook folder, text) of every file."""
+    yield "site.yml", _document(_site(blueprint))
+    yield "gather-facts.yml", _document([_gather("gather-facts")])
+    dash = "-" if blueprint.release >= "2026.1" else "_"
+    yield f"mariadb{dash}backup.yml", _document([_gather("backup"), _mariadb_play("Backup MariaDB", "backup.yml")])
+    recover = _mariadb_play("Recover mariadb", "recover_cluster.yml")
+    yield f"mariadb{dash}recovery.yml", _document([_gather("mariadb-recovery"), recover])
+    yield "post-deploy.yml", _document([_gather("post-deploy")])
+    for role in (*blueprint.roles, *(["nova-cell"] if "nova" in blueprint.roles else [])):
+        yield from _role(blueprint, role)
+
+
+# ---------------------------------------------------------------- plays
+
+
+def _site(blueprint: Blueprint) -> list[dict[str, Any]]:
+    plays = [_gather("{{ kolla_action }}")]
+    for role in blueprint.roles:
+        if role == "nova":
+            plays += _nova_plays(blueprint)
+        else:
+            plays.append(_play(blueprint, role, f"Apply role {role}", "main.yml"))
+        if role in _ROLLING:
+            rolling = _play(blueprint, role, f"Restart {role} services", "restart_services.yml")
+            plays.append({**rolling, "serial": "33%"})
+    return plays
+
+
+def _gather(action: str) -> dict[str, Any]:
+    step = {"do": "begin", "action": action, "first": "{{ groups['all'] | first }}"}
+    return {
+        "name": "Gather facts for all hosts",
+        "hosts": "all",
+        "gather_facts": False,
+        "tags": ["always"],
+        "tasks": [{"name": "Gather facts", PLUGIN: step}],
+    }
+
+
+def _play(blueprint: Blueprint, role: str, name: str, tasks_from: str) -> dict[str, Any]:
+    groups = dict.fromkeys(group for item in blueprint.of_role(role) for group in item.groups)
+    return {
+        "name": name,
+        "hosts": list(groups),
+        "gather_facts": False,
+        "tags": [role],
+        "tasks": [_import_role(role, tasks_from)],
+    }
+
+
+def _import_role(role: str, tasks_from: str) -> Task:
+    found: Task = {"import_role": {"name": role, "tasks_from": tasks_from}}
+    if role not in ("common", "logs", "kolla_toolbox", "cron"):
+        found["when"] = f"enable_{role.replace('-cell', '').replace('-', '_')} | bool"
+    return found
+
+
+def _nova_plays(blueprint: Blueprint) -> list[dict[str, Any]]:
+    """Nova's two roles in kolla-ansible's order: databases first, both roles, then the rows that move online."""
+    api, cell = {"hosts": ["nova-api"]}, {"hosts": ["nova-conductor"]}
+    plays = [
+        _play(blueprint, "nova", "Bootstrap nova API databases", "bootstrap.yml") | api,
+        _play(blueprint, "nova-cell", "Bootstrap nova cell databases", "bootstrap.yml") | cell,
+        _play(blueprint, "nova", "Apply role nova", "main.yml"),
+        _play(blueprint, "nova-cell", "Apply role nova-cell", "main.yml"),
+    ]
+    online = {"nova": "Run Nova API online data migrations", "nova-cell": "Run Nova cell online data migrations"}
+    for role, name in online.items():
+        play = _play(blueprint, role, name, "online_data_migrations.yml")
+        plays.append(play | (api if role == "nova" else cell))
+    return [{**play, "tags": ["nova"]} for play in plays]
+
+
+def _mariadb_play(name: str, tasks_from: str) -> dict[str, Any]:
+    play = {"name": name, "hosts": ["mariadb"], "gather_facts": False, "tags": ["mariadb"]}
+    return {**play, "tasks": [_import_role("mariadb", tasks_from)]}
+
+
+# ---------------------------------------------------------------- roles
+
+
+def _role(blueprint: Blueprint, role: str) -> Iterator[tuple[str, str]]:
+    folder = f"roles/{role}"
+    yield f"{folder}/tasks/main.yml", _document([{"import_tasks": "{{ kolla_action }}.yml"}])
+    for action in ACTIONS:
+        yield f"{folder}/tasks/{action}.yml", _document(_tasks(blueprint, role, action))
+    yield f"{folder}/handlers/main.yml", _document(list(_handlers(blueprint, role)))
+    if role in _ROLLING:
+        yield from _by_action(folder, "restart_services", _rolling(role), _RESTARTING)
+    if role == "mariadb":
+        for name, tasks in _mariadb_commands():
+            yield f"{folder}/tasks/{name}", _document(tasks)
+    if role in ("nova", "nova-cell"):
+        bootstrap = list(_schema_tasks(blueprint, role, ("schema",)))
+        online = list(_schema_tasks(blueprint, role, ("online",)))
+        yield from _by_action(folder, "bootstrap", bootstrap, ("deploy", "upgrade", "reconfigure"))
+        yield from _by_action(folder, "online_data_migrations", online, ("upgrade",))
+
+
+def _by_action(folder: str, name: str, tasks: Tasks, actions: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """`name`.yml that has `tasks` under some actions and nothing to do, not even to skip, under the others."""
+    yield f"{folder}/tasks/{name}.yml", _document([{"import_tasks": f"{name}/{{{{ kolla_action }}}}.yml"}])
+    for action in ACTIONS:
+        yield f"{folder}/tasks/{name}/{action}.yml", _document(tasks if action in actions else [])
+
+
+def _tasks(blueprint: Blueprint, role: str, action: str) -> Tasks:
+    single = {
+        "precheck": (f"{role} | Validate inventory groups", "precheck"),
+        "pull": (f"{role} | Pull images", "pull"),
+        "stop": (f"Stopping {role} containers", "stop"),
+        "check": (f"{role} | Check containers", "compare"),
+    }
+    if action in single:
+        return [_step(*single[action], role)]
+    if action == "config":
+        return [_configure(role)]
+    if action == "deploy-containers":
+        return [_check(blueprint, role)]
+    return list((_upgrade if action == "upgrade" else _deploy)(blueprint, role))
+
+
+def _configure(role: str) -> Task:
+    return _step("Copying over config.json files for services", "config", role)
+
+
+def _check(blueprint: Blueprint, role: str) -> Task:
+    # the task was one for each role until containers were checked by a shared role
+    # openstack/kolla-ansible@19.8.0:ansible/roles/service-check-containers/tasks/main.yml
+    name = f"{role} | Check containers" if blueprint.release >= "2024.2" else f"Check {role} containers"
+    task = _step(name, "compare", role)
+    if role not in _ROLLING:
+        task["notify"] = [f"Restart {item.key} container" for item in blueprint.of_role(role)]
+    return task
+
+
+def _deploy(blueprint: Blueprint, role: str) -> Iterator[Task]:
+    yield from (_configure(role), _check(blueprint, role))
+    if role in ("nova", "nova-cell"):
+        return
+    yield from _schema_tasks(blueprint, role, ("schema",), parts=("",))
+    if role == "keystone":
+        yield {**_step("Running Keystone fernet bootstrap container", "fernet", role), "run_once": True}
+
+
+def _upgrade(blueprint: Blueprint, role: str) -> Iterator[Task]:
+    tasks = {task["name"]: task for task in _schema_tasks(blueprint, role, ("schema", "online"))}
+    parted = [name for name, task in tasks.items() if task[PLUGIN]["part"]]
+    if role == "keystone":
+        # its schema changes are handlers, see _handlers
+        yield from (_configure(role), _check(blueprint, role))
+        for name, host in (("Init keystone database upgrade", "first"), ("Finish keystone database upgrade", "last")):
+            where = f"inventory_hostname == groups['keystone'] | {host}"
+            yield {**_step(name, "nothing", role), "when": where, "notify": [name], "changed_when": True}
+        return
+    if role in ("nova", "nova-cell"):
+        yield from (_configure(role), _check(blueprint, role))
+        return
+    yield _configure(role)
+    if role == "rabbitmq":
+        yield {**_step("Enable all stable feature flags", "nothing", role), "run_once": True}
+    if not parted:
+        yield from (task for task in tasks.values() if task[PLUGIN]["kind"] == "schema")
+        yield _check(blueprint, role)
+        yield _flush()
+        yield from (task for task in tasks.values() if task[PLUGIN]["kind"] == "online")
+        return
+    yield _check(blueprint, role)
+    *before, last = parted
+    yield from (tasks[name] for name in before)
+    yield _flush()
+    yield tasks[last]
+
+
+def _flush() -> Task:
+    return {"name": "Flush handlers", "meta": "flush_handlers"}
+
+
+def _handlers(blueprint: Blueprint, role: str) -> Iterator[Task]:
+    parts = {task["name"]: task for task in _schema_tasks(blueprint, role, ("schema",)) if task[PLUGIN]["part"]}
+    if role == "keystone":
+        yield parts["Init keystone database upgrade"]
+    if role not in _ROLLING:
+        yield from (_restart(item, role) for item in blueprint.of_role(role))
+    if role == "keystone":
+        yield parts["Finish keystone database upgrade"]
+
+
+def _restart(item: Container, role: str) -> Task:
+    task = _step(f"Restart {item.key} container", "restart", role)
+    task[PLUGIN]["container"] = item.name
+    return task
+
+
+_RESTARTING = ("deploy", "upgrade", "reconfigure", "deploy-containers")
+
+
+def _rolling(role: str) -> Tasks:
+    restart = _step(f"Restart {_NAMES[role]} container", "restart", role)
+    restart[PLUGIN]["container"] = role
+    if role == "mariadb":
+        return [restart, _step("Wait for MariaDB service to sync WSREP", "synced", role)]
+    return [restart]
+
+
+def _mariadb_commands() -> Iterator[tuple[str, Tasks]]:
+    first = "inventory_hostname == groups['mariadb'] | first"
+    taking = "Taking {{ mariadb_backup_type | default('full') }} database backup via Mariabackup"
+    yield "backup.yml", [{**_step(taking, "backup", "mariadb"), "when": first}]
+    yield "recover_cluster.yml", [{**_step("Starting first MariaDB container", "recover", "mariadb"), "run_once": True}]
+
+
+_PARTS = ("", "expand", "migrate", "contract")
+
+
+def _schema_tasks(
+    blueprint: Blueprint, role: str, kinds: tuple[str, ...], parts: tuple[str, ...] = _PARTS
+) -> Iterator[Task]:
+    """The role's schema tasks under their names in the data. With parts, the whole-at-once ones are for `deploy`."""
+    found = [item for item in blueprint.schema_tasks if item.role == role and item.kind in kinds]
+    stepwise = any(item.part for item in found) and parts != ("",)
+    for item in found:
+        if item.part not in parts or (stepwise and not item.part and item.kind == "schema"):
+            continue
+        task = _step(item.task, "schema", role)
+        task[PLUGIN] |= {"kind": item.kind, "part": item.part, "databases": list(item.databases)}
+        yield {**task, "run_once": True}
+
+
+def _step(name: str, do: str, role: str) -> Task:
+    # every argument is a template for every host: only what a step needs is given
+    step: dict[str, Any] = {"do": do, "role": role, "action": "{{ kolla_action }}"}
+    if do in _WITH_IMAGES:
+        step |= {"release": "{{ openstack_release }}", "tag": "{{ openstack_tag }}", "url": "{{ docker_image_url }}"}
+    if do in ("config", "schema"):
+        step |= {"release": "{{ openstack_release }}"}
+    return {"name": name, PLUGIN: step}
+
+
+_WITH_IMAGES = ("pull", "compare", "restart")
+
+
+# ---------------------------------------------------------------- YAML
+
+
+def _document(items: list[Any]) -> str:
+    if not items:
+        return "---\n[]\n"
+    return "---\n" + "\n".join(_block(item, 0, dash=True) for item in items)
+
+
+def _block(value: Any, depth: int, *, dash: bool = False) -> str:
+    """Small YAML writer: nested mappings and lists as blocks, everything else as JSON, which is YAML."""
+    pad = "  " * depth
+    if isinstance(value, dict):
+        lines = []
+        for number, (key, item) in enumerate(value.items()):
+            lead = f"{pad}- " if dash and number == 0 else pad + ("  " if dash else "")
+            inner = depth + (1 if dash else 0)
+            if isinstance(item, dict) or (isinstance(item, list) and item and isinstance(item[0], dict)):
+                lines.append(f"{lead}{key}:\n{_block(item, inner + 1)}")
+            else:
+                lines.append(f"{lead}{key}: {json.dumps(item)}\n")
+        return "".join(lines)
+    if isinstance(value, list):
+        return "".join(_block(item, depth, dash=True) for item in value)
+    return f"{pad}- {json.dumps(value)}\n" if dash else f"{pad}{json.dumps(value)}\n"
