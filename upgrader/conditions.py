@@ -16,6 +16,7 @@ Answer = Literal["yes", "no", "unknown"]
 
 _TOKENS = re.compile(r"(?<![\w])\(|\)|\band\b|\bor\b")
 _ENABLE = re.compile(r"^enable_[a-z0-9_]+$")
+_GROUP = re.compile(r"^missing_group\(([\w-]+)\)$")
 _EQUALS = re.compile(r"^([a-z0-9_]+) == ([\w.-]+)$")
 _TRUE, _FALSE = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 
@@ -30,6 +31,8 @@ class Known:
     """Whether a service was seen to run, by the name in its enable variable; None: cannot be told."""
     host_systems: frozenset[str] | None = None
     """`debian-bookworm` and so on, of every host; None: not all hosts were read."""
+    groups: frozenset[str] | None = None
+    """Groups of the inventory; None: not read."""
 
 
 def holds(condition: str, known: Known) -> Answer:
@@ -116,15 +119,22 @@ def _phrase(phrase: str, known: Known) -> Answer:
         return "yes"
     if _ENABLE.match(phrase):
         return _enabled(phrase, known)
+    group = _GROUP.match(phrase)
+    if group:
+        return _member(known.groups, group[1], inside="no")
     match = _EQUALS.match(phrase)
     if not match:
         return "unknown"
     name, wanted = match.groups()
     if name == "host_os":
-        if known.host_systems is None:
-            return "unknown"
-        return "yes" if wanted in known.host_systems else "no"
+        return _member(known.host_systems, wanted, inside="yes")
     return _setting(known.settings.get(name), wanted)
+
+
+def _member(names: frozenset[str] | None, name: str, *, inside: Answer) -> Answer:
+    if names is None:
+        return "unknown"
+    return inside if name in names else ("no" if inside == "yes" else "yes")
 
 
 def _enabled(name: str, known: Known) -> Answer:

@@ -22,6 +22,7 @@ CLOUD = Known(
     },
     enabled=SEEN.get,
     host_systems=frozenset({"debian-bookworm", "ubuntu-noble"}),
+    groups=frozenset({"control", "nova-metadata"}),
 )
 
 
@@ -52,7 +53,8 @@ CLOUD = Known(
         ("enable_heat and count(cinder-volume) > 1", "unknown"),
         ("enable_heat and enable_proxysql not set", "unknown"),
         ("enable_zun and missing_group(nova-metadata)", "no"),
-        ("enable_zun or missing_group(nova-metadata)", "unknown"),
+        ("enable_heat and missing_group(nova-metadata)", "no"),
+        ("enable_heat and (missing_group(valkey) or missing_group(control))", "yes"),
         ("automation uses enable_heat", "unknown"),
         ("(enable_heat", "unknown"),
         ("enable_heat)", "unknown"),

@@ -135,7 +135,7 @@ def _columns(block: Columns, width: int | None) -> list[tuple[Span, ...]]:
             if not last:
                 start += widths[at] + block.gap
             spans += [cell, Span(" " * pad)] if pad else [cell]
-        hang = start if width is None or start < width // 2 else block.indent + 4
+        hang = start if width is None or width - start >= 20 else block.indent + 4
         lines += wrap(tuple(spans), width, 0, hang)
     return lines
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from upgrader.model import ByHand, Code, Finding, HopPlan, Plan, Way, WayBack
-from upgrader.views.page import Page, Piece, Span, Tone
+from upgrader.model import ByHand, Code, Finding, HopPlan, Plan, ToolchainPin, Way, WayBack
+from upgrader.views.page import WIDTH, Page, Piece, Span, Tone, cells
 
 _MARKS: dict[Code, tuple[str, Tone]] = {
     Code.FAILURE: ("✗", "bad"),
@@ -25,6 +25,7 @@ def plan_page(plan: Plan, *, next_commands: Sequence[str], details: bool = False
     for number, hop in enumerate(plan.hops, start=1):
         page.blank()
         _hop(page, plan, hop, number, details)
+    _on_every_hop(page, plan, details)
     _closing(page, plan)
     page.next(*next_commands)
     return page
@@ -81,7 +82,7 @@ def _findings(page: Page, plan: Plan) -> None:
     elif plan.site:
         page.line(Span("Nothing found blocks the first hop.", "good"))
     else:
-        page.line("Nothing in the release graph blocks this way; a site's own state was not checked.")
+        page.line("Nothing in the release graph blocks this way; no site's state was checked.")
     ordered = sorted(plan.findings, key=lambda finding: -finding.code.rank)
     for finding in ordered:
         _finding(page, finding)
@@ -99,17 +100,10 @@ def _finding(page: Page, finding: Finding) -> None:
 
 def _path(page: Page, plan: Plan) -> None:
     page.blank()
-    rows: list[Sequence[Piece]] = [[Span(word, "dim") for word in ("hop", "toolchain", "way back", "schema changes")]]
+    rows: list[Sequence[Piece]] = [[Span(word, "dim") for word in ("hop", "way back", "schema changes")]]
     for hop in plan.hops:
-        pin = hop.toolchain
-        rows.append(
-            (
-                Span(f"{hop.source} → {hop.target}", "strong"),
-                f"kolla-ansible {pin.kolla_ansible}",
-                _way_back_words(hop),
-                " ".join(_changing(hop)) or "none",
-            )
-        )
+        changing = " ".join(_changing(hop)) or "none"
+        rows.append((Span(f"{hop.source} → {hop.target}", "strong"), _way_back_words(hop), changing))
     page.columns(rows, indent=1)
 
 
@@ -121,23 +115,40 @@ def _way_back_words(hop: HopPlan) -> str:
 
 
 def _changing(hop: HopPlan) -> list[str]:
-    return list(dict.fromkeys(row.service for row in hop.way_back if row.changes_schema and row.enabled is not False))
+    return list(
+        dict.fromkeys(
+            row.service for row in hop.way_back if row.changes_schema and row.database and row.enabled is not False
+        )
+    )
 
 
 def _hop(page: Page, plan: Plan, hop: HopPlan, number: int, details: bool) -> None:
     pin = hop.toolchain
-    page.line(
-        Span(f"Hop {number} of {len(plan.hops)}   {hop.source} → {hop.target}", "strong"),
-        f"   kolla-ansible {pin.kolla_ansible}, ansible-core {pin.ansible_core}, Python {pin.python}",
-    )
+    page.line(Span(f"Hop {number} of {len(plan.hops)}   {hop.source} → {hop.target}", "strong"))
     if hop.summary:
         page.line(hop.summary, indent=2, hang=2)
+    _labelled(page, "toolchain", f"kolla-ansible {pin.kolla_ansible}, ansible-core {pin.ansible_core}", _python(pin))
     _stages(page, hop, details)
     _components(page, hop)
-    page.ruled(f"point of no return: {hop.ponr}" if hop.ponr else "no point of no return on this hop")
-    _ways(page, hop)
     _changes(page, hop)
-    _by_hand(page, hop, details)
+    _line_of_no_return(page, hop)
+    _ways(page, hop)
+    _by_hand(page, hop, _shared(plan), details)
+
+
+def _python(pin: ToolchainPin) -> str:
+    return f", Python {pin.python}" + ("" if pin.lock_sha256 else " (not built yet)")
+
+
+def _line_of_no_return(page: Page, hop: HopPlan) -> None:
+    words = f"point of no return: {hop.ponr}"
+    if not hop.ponr:
+        page.ruled("no point of no return on this hop")
+    elif cells(words) <= WIDTH - 8:
+        page.ruled(words)
+    else:
+        page.ruled("point of no return")
+        _labelled(page, "crossed by", hop.ponr)
 
 
 def _labelled(page: Page, label: str, *pieces: Piece) -> None:
@@ -189,21 +200,48 @@ def _changes(page: Page, hop: HopPlan) -> None:
         _labelled(page, "new groups", f"{', '.join(hop.groups_added)} (to be added to the inventory)")
 
 
-def _by_hand(page: Page, hop: HopPlan, details: bool) -> None:
+def _shared(plan: Plan) -> frozenset[str]:
+    """What every hop asks for alike: it is said once, after the hops."""
+    if len(plan.hops) < 2:
+        return frozenset()
+    each = [{(item.id, item.applies) for item in hop.by_hand if item.applies != "no"} for hop in plan.hops]
+    return frozenset(name for name, _ in set.intersection(*each))
+
+
+def _by_hand(page: Page, hop: HopPlan, shared: frozenset[str], details: bool) -> None:
     items = [item for item in hop.by_hand if item.applies != "no"]
-    settled = len(hop.by_hand) - len(items)
-    if not items and not settled:
+    own = [item for item in items if item.id not in shared]
+    if not hop.by_hand:
         return
+    settled = len(hop.by_hand) - len(items)
+    notes = [f"{len(items) - len(own)} more as on every hop"] if shared else []
+    notes += [f"{settled} do not apply here"] if settled else []
+    _labelled(page, "by hand", "; ".join([_points(own), *notes]))
+    _items(page, own, details)
+
+
+def _points(items: Sequence[ByHand]) -> str:
     blockers = sum(item.severity == "blocker" for item in items)
-    left_out = f"; {settled} do not apply here" if settled else ""
-    _labelled(
-        page, "by hand", f"{count(len(items), 'point')}, {blockers} of them stop the hop if left undone{left_out}"
-    )
+    stop = f" ({blockers} of them ✗: left undone, the hop fails)" if blockers else ""
+    return f"{count(len(items), 'point')}{stop}"
+
+
+def _items(page: Page, items: Sequence[ByHand], details: bool) -> None:
     for item in _in_order(items):
         mark: Piece = Span("✗", "bad") if item.severity == "blocker" else Span("!", "warn")
         page.line(mark, f" {item.id}  ", item.title, _condition(item), indent=4, hang=8)
         if details:
             _by_hand_details(page, item, title=False)
+
+
+def _on_every_hop(page: Page, plan: Plan, details: bool) -> None:
+    shared = _shared(plan)
+    items = [item for item in plan.hops[0].by_hand if item.id in shared]
+    if items:
+        page.blank()
+        page.line(Span("On every hop", "strong"))
+        _labelled(page, "by hand", _points(items))
+        _items(page, items, details)
 
 
 def _in_order(items: Iterable[ByHand]) -> list[ByHand]:

@@ -1,0 +1,288 @@
+"""(graph, goal, what was seen of the cloud) → Plan, or one refusal that lists every reason. Pure: reads no file,
+asks no host, knows no clock.
+
+Owns the shape of a plan: its hops, their stages, the way back and the point of no return in words. Which way is legal
+is the policies' judgement, what a way back takes is the graph's knowledge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from upgrader import __version__
+from upgrader.conditions import Known, holds
+from upgrader.graph import Hop, ReleaseGraph, services_of, way_back
+from upgrader.model import (
+    Binding,
+    ByHand,
+    CloudFacts,
+    Code,
+    Component,
+    Finding,
+    HopPlan,
+    Plan,
+    ReleaseReading,
+    StagePlan,
+    ToolchainPin,
+    Way,
+    WayBack,
+)
+from upgrader.policy import Verdict, check_request, judge_path
+from upgrader.states import FORWARD, INFO, State
+
+_HOST_SYSTEMS = {
+    # ID and VERSION_ID of os-release → the name in the release graph
+    "debian-11": "debian-bullseye",
+    "debian-12": "debian-bookworm",
+    "ubuntu-20.04": "ubuntu-focal",
+    "ubuntu-22.04": "ubuntu-jammy",
+    "ubuntu-24.04": "ubuntu-noble",
+    "centos-9": "centos-stream9",
+    "centos-10": "centos-stream10",
+}
+
+BY_STAGES: Mapping[str, str] = {
+    "common-deploy-env": "toolchain",
+    "common-install-deps": "toolchain",
+    "2023.2-ansible-core": "toolchain",
+    "2024.1-ansible-core": "toolchain",
+    "2024.2-python-310": "toolchain",
+    "2025.1-ansible-core": "toolchain",
+    "2025.2-ansible-core": "toolchain",
+    "2026.1-ansible-core": "toolchain",
+    "common-prechecks": "preflight",
+    "common-config-backup": "backup",
+    "common-db-backup": "backup",
+    "common-pull": "pull",
+    "common-passwords": "upgrade",
+    "common-upgrade": "upgrade",
+}
+"""Actions of the graph that this tool carries out itself, and where: they are not the operator's to do by hand."""
+
+Typed = Callable[[str, str], tuple[str, ...]]
+"""(release, stage) → the kolla-ansible commands an operator would type for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What is asked for. Names may be ids or codenames."""
+
+    target: str
+    source: str = ""
+    """Release to start from: needed without a site, and the answer where a cloud does not say."""
+    hops: int | None = None
+    """Hops the operator wants it done in, if they said so."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFacts:
+    """What is known of a site besides the release graph."""
+
+    facts: CloudFacts
+    hosts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """(host, groups) of the inventory, sorted."""
+    groups: frozenset[str] = frozenset()
+    """Every group of the inventory, empty ones too."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    passwords: frozenset[str] | None = None
+    """Names in passwords.yml; None: could not be read."""
+    binding: Binding = field(default_factory=Binding)
+    lineage: str = ""
+    serial: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What goes into a plan besides goal and site: when it is made, what is typed, which toolchains are built."""
+
+    made_at: str = ""
+    typed: Typed = lambda _release, _stage: ()
+    built: Mapping[str, ToolchainPin] = field(default_factory=dict)
+
+
+def plan(graph: ReleaseGraph, goal: Goal, site: SiteFacts | None = None, frame: Frame | None = None) -> Plan:
+    """The plan. Raises RefusedError listing every reason against it, DataError for damaged data."""
+    frame = frame or Frame()
+    reading = site.facts.reading if site else None
+    verdicts = judge_path(graph, goal.source, goal.target, goal.hops, reading)
+    hops = check_request(graph, goal.source, goal.target, goal.hops, reading)
+    known = _known(graph, site)
+    plans = tuple(_hop_plan(graph, hop, site, known, frame) for hop in hops)
+    return Plan.model_validate(
+        {
+            "site": site.facts.site if site else "",
+            "lineage": site.lineage if site else "",
+            "serial": site.serial if site else 0,
+            "from": hops[0].source,
+            "to": hops[-1].target,
+            "known_by": _known_by(reading),
+            "made_at": frame.made_at,
+            "tool_version": __version__,
+            "graph_version": graph.version,
+            "graph_sha256": graph.sha256,
+            "hops": plans,
+            "findings": (*_warnings(verdicts), *_open_points(plans, site)),
+            "binding": site.binding if site else Binding(),
+            "hosts": site.hosts if site else (),
+        }
+    )
+
+
+# ---------------------------------------------------------------- what is known
+
+
+def _known_by(reading: ReleaseReading | None) -> str:
+    if reading is None:
+        return "the operator's word (--from)"
+    return reading.how if reading.kind == "exact" else "the operator's word (--from); the cloud does not say"
+
+
+def _containers(facts: CloudFacts) -> tuple[str, ...]:
+    return tuple(container.name for host in facts.hosts for container in host.containers)
+
+
+def _known(graph: ReleaseGraph, site: SiteFacts | None) -> Known:
+    """What conditions can be decided from."""
+    if site is None:
+        return Known()
+    running = services_of(graph, _containers(site.facts))
+    all_read = all(host.reachable and not host.error for host in site.facts.hosts)
+    deployable = {container.role for container in graph.containers.containers} if all_read else set()
+
+    def enabled(name: str) -> bool | None:
+        service = name.replace("_", "-")
+        if service in running:
+            return True
+        return False if service in deployable else None
+
+    systems = frozenset(_HOST_SYSTEMS.get(host.os, host.os.split(".")[0]) for host in site.facts.hosts)
+    return Known(site.settings, enabled, systems if all_read and "" not in systems else None, site.groups or None)
+
+
+# ---------------------------------------------------------------- one hop
+
+
+def _hop_plan(graph: ReleaseGraph, hop: Hop, site: SiteFacts | None, known: Known, frame: Frame) -> HopPlan:
+    rows = way_back(graph, hop, services_of(graph, _containers(site.facts)) if site else None)
+    names = [name for name in hop.passwords.added if site is None or name not in (site.passwords or ())]
+    return HopPlan.model_validate(
+        {
+            "from": hop.source,
+            "to": hop.target,
+            "summary": hop.summary,
+            "toolchain": frame.built.get(hop.target) or pin(graph, hop.target),
+            "toolchain_back": frame.built.get(hop.source) or pin(graph, hop.source),
+            "stages": _stages(hop, rows, frame),
+            "components": tuple(
+                Component(name=change.name, before=change.before, after=change.after) for change in hop.components
+            ),
+            "by_hand": _by_hand(graph, hop, known),
+            "way_back": rows,
+            "ponr": _ponr(rows),
+            "settings": (("openstack_release", hop.target),),
+            "groups_added": tuple(name for name in hop.groups.added if site is None or name not in site.groups),
+            "passwords_added": tuple(names),
+        }
+    )
+
+
+def pin(graph: ReleaseGraph, release: str) -> ToolchainPin:
+    """The toolchain of a release as ranges, for one that is not built yet."""
+    kolla = graph.release(release).kolla_ansible
+    return ToolchainPin(
+        release=release, kolla_ansible=kolla.newest, ansible_core=kolla.ansible_core, python=kolla.python_requires
+    )
+
+
+def _stages(hop: Hop, rows: tuple[WayBack, ...], frame: Frame) -> tuple[StagePlan, ...]:
+    return tuple(
+        StagePlan(
+            name=state.value,
+            when="before" if INFO[state].when == "before" else "window",
+            changes_cloud=INFO[state].touches_cloud,
+            way_back=_stage_way(state, rows),
+            commands=frame.typed(hop.source if state is State.BACKUP else hop.target, state.value),
+        )
+        for state in FORWARD
+    )
+
+
+def _stage_way(state: State, rows: tuple[WayBack, ...]) -> Way:
+    """The most it can take to return from a stage: the law's word, less where nothing on this hop needs a restore."""
+    way = Way(INFO[state].way_back)
+    needs_restore = any(row.way in (Way.RESTORE, Way.FORWARD_ONLY) for row in rows if row.enabled is not False)
+    return Way.REDEPLOY if way is Way.RESTORE and not needs_restore else way
+
+
+def _by_hand(graph: ReleaseGraph, hop: Hop, known: Known) -> tuple[ByHand, ...]:
+    return tuple(
+        ByHand(
+            id=action.id,
+            title=action.title,
+            when=action.when,
+            severity=action.severity,
+            condition=action.applies_if,
+            applies=holds(action.applies_if, known),
+            detail=action.detail,
+            fix=(*action.commands, *(f"{key}: {value}" for key, value in action.settings.items())),
+            source=action.source,
+        )
+        for action in graph.actions(hop)
+        if action.severity in ("blocker", "required") and action.id not in BY_STAGES
+    )
+
+
+def _ponr(rows: tuple[WayBack, ...]) -> str:
+    """The point of no return: from here on deploying the old release again is not enough."""
+    rows = tuple(row for row in rows if row.enabled is not False and row.way in (Way.RESTORE, Way.FORWARD_ONLY))
+    schemas = list(dict.fromkeys(row.service for row in rows if row.database))
+    stores = list(dict.fromkeys(row.service for row in rows if not row.database))
+    parts = []
+    if schemas:
+        parts.append(f"the first schema change ({_listed(schemas)})")
+    if stores:
+        parts.append(f"the first new server that writes its data ({_listed(stores)})")
+    return " or ".join(parts)
+
+
+def _listed(names: list[str], most: int = 4) -> str:
+    return (
+        ", ".join(names) if len(names) <= most else f"{', '.join(names[: most - 1])} and {len(names) - most + 1} more"
+    )
+
+
+# ---------------------------------------------------------------- findings
+
+
+def _warnings(verdicts: tuple[Verdict, ...]) -> tuple[Finding, ...]:
+    return tuple(
+        Finding(id=verdict.reason, code=Code.WARNING, message=verdict.message, next=verdict.next_command)
+        for verdict in verdicts
+        if verdict.code == "warn"
+    )
+
+
+def _open_points(hops: tuple[HopPlan, ...], site: SiteFacts | None) -> tuple[Finding, ...]:
+    """What was seen of the site and has to be settled: blockers of the first hop that apply, groups, hosts not read."""
+    if site is None:
+        return ()
+    found = [
+        Finding(id="host-not-read", code=Code.FAILURE, host=host.name, message=host.error or "it did not answer")
+        for host in site.facts.hosts
+        if not host.reachable or host.error
+    ]
+    for hop in hops:
+        found += [
+            Finding(
+                id=item.id,
+                code=Code.WARNING,
+                message=f"{item.title} (before {hop.target}; this cloud: {item.condition})",
+                next=f"upgrader plan --to {hops[-1].target} --explain {item.id}",
+            )
+            for item in hop.by_hand
+            if item.severity == "blocker" and item.applies == "yes" and item.condition != "always"
+        ]
+    if site.passwords is None:
+        found.append(Finding(id="passwords-not-read", code=Code.WARNING, message="passwords.yml could not be read"))
+    return tuple(found)

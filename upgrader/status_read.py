@@ -1,0 +1,118 @@
+"""Reads what `status` stands on: the journal, the lease's card, the attempt's folder, the last observation kept.
+
+Takes no lock, starts no process, asks no host; `upgrader.status` judges what is found.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from upgrader.config import Site
+from upgrader.durable import read_json, write_json
+from upgrader.journal.rows import Snapshot
+from upgrader.status import NO_RUN, Evidence, InFlight, Report, Seen, Verdict, judge_status
+
+OBSERVED = "observed.json"
+"""The last observation of the cloud, beside the journal: CloudFacts as `plan` and `status --observe` leave it."""
+
+
+def gather(site: Site) -> Report:
+    """Read what there is and judge it. A journal that is not there is no run; a damaged one raises JournalError."""
+    from upgrader.journal.place import DATABASE
+
+    if not (site.state_dir / DATABASE).exists():
+        return Report(site=site.name, verdict=Verdict.NO_RUN, cloud=last_seen(site), choices=NO_RUN)
+    from upgrader.journal import open_journal
+
+    with open_journal(site.state_dir, readonly=True) as journal:
+        snapshot = journal.snapshot()
+        plan = journal.plan(snapshot.run.id) if snapshot.run else {}
+    controller, left_by = _lease(site.state_dir)
+    evidence = Evidence(_in_flight(site, snapshot), controller, left_by, last_seen(site), plan)
+    return judge_status(site, snapshot, evidence)
+
+
+def _lease(state_dir: Path) -> tuple[str, str]:
+    """(who drives now, who died at it). Looks at the kernel's list of locks: asking for the lock would disturb."""
+    from upgrader.journal.lease import LOCK, read_card
+
+    card = read_card(state_dir)
+    held = lock_held(state_dir / LOCK)
+    if held:
+        return (str(card) if card else "another process"), ""
+    return "", (str(card) if card else "")
+
+
+def lock_held(path: Path, table: Path = Path("/proc/locks")) -> bool:
+    """Whether any process holds a lock on the file, as the kernel's table says; taking none itself."""
+    try:
+        found = path.stat()
+        rows = table.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return False
+    wanted = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    return any(wanted in row.split() and "->" not in row for row in rows)
+
+
+def _in_flight(site: Site, snapshot: Snapshot) -> InFlight | None:
+    row = snapshot.attempt
+    if row is None:
+        return None
+    from upgrader import attempts
+
+    folder = site.state_dir / "attempts" / row.id
+    judged = attempts.judge(attempts.evidence(folder))
+    last = _progress(attempts.read_progress(folder, 0)[0])
+    return InFlight(id=row.id, stage=row.stage.value, number=row.number, evidence=str(judged), **last)
+
+
+def _progress(events: list[dict[str, Any]]) -> dict[str, Any]:
+    """The current step and task, and the hosts in trouble, out of the attempt's own lines."""
+    last: dict[str, Any] = {"task": "", "host": "", "step": "", "at": ""}
+    troubles = []
+    for event in events:
+        kind = event.get("kind")
+        if kind == "step_start":
+            last |= {"step": str(event.get("step", "")), "task": "", "host": ""}
+        elif kind == "task_start":
+            last |= {"task": str(event.get("task", "")), "host": str(event.get("host", ""))}
+        elif kind in ("host_failed", "host_unreachable"):
+            troubles.append(f"{event.get('host', '')}: {event.get('task', '')}: {event.get('message', '')}")
+        last["at"] = str(event.get("at", "") or last["at"])
+    return {**last, "troubles": tuple(troubles[-5:])}
+
+
+def last_seen(site: Site) -> Seen | None:
+    """The last observation that was kept; None when there is none (or it is torn)."""
+    document = read_json(site.state_dir / OBSERVED).document
+    try:
+        return seen_of(document) if document else None
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def keep_seen(site: Site, facts: Mapping[str, Any]) -> None:
+    """Keep an observation (a CloudFacts document) for later answers of `status`."""
+    write_json(site.state_dir / OBSERVED, dict(facts))
+
+
+def seen_of(facts: Mapping[str, Any]) -> Seen:
+    """A CloudFacts document, arranged by release. Raises KeyError or TypeError when it is none."""
+    reading = facts["reading"]
+    services: dict[str, set[str]] = {}
+    hosts: dict[str, set[str]] = {}
+    for service, release, where in reading["by_service"]:
+        services.setdefault(release, set()).add(service)
+        hosts.setdefault(release, set()).update(where)
+    releases = sorted(services, reverse=True)
+    return Seen(
+        at=facts["observed_at"],
+        kind=reading["kind"],
+        release=reading["release"],
+        how=reading["how"],
+        releases=tuple((name, tuple(sorted(services[name])), tuple(sorted(hosts[name]))) for name in releases),
+        evidence=tuple(reading["evidence"]),
+    )
