@@ -1,0 +1,135 @@
+"""`upgrader plan`: the way to a release, from the graph alone or from what a cloud runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from upgrader.cli.verb import Invocation, invocation, verb_app
+
+if TYPE_CHECKING:
+    from upgrader.config import Site
+    from upgrader.model import ByHand, HopPlan, Plan
+    from upgrader.planner import Frame, Goal, SiteFacts
+
+app = verb_app()
+
+
+@app.command()
+def plan(
+    ctx: typer.Context,
+    to: Annotated[str, typer.Option("--to", metavar="RELEASE", help="Where to: 2025.2, or its codename.")],
+    source: Annotated[
+        str, typer.Option("--from", metavar="RELEASE", help="Where from, without a site or if a cloud does not say.")
+    ] = "",
+    hops: Annotated[
+        int | None, typer.Option(help="Steps you expect it to take; skipping a release is refused.")
+    ] = None,
+    out: Annotated[str, typer.Option(metavar="FILE", help="Write the plan, to be given to upgrader run.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="The plan as one JSON document.")] = False,
+    details: Annotated[bool, typer.Option("--details", help="With commands, reasons and sources.")] = False,
+    explain: Annotated[str, typer.Option(metavar="ID", help="Everything about one point to do by hand.")] = "",
+    paper: Annotated[bool, typer.Option("--paper", help="Look at no cloud, even where there is a site.")] = False,
+) -> None:
+    """Work out the way to a release, one release at a time, or say why there is none. Changes nothing."""
+    given = invocation(ctx)
+    from upgrader.planner import Goal
+
+    goal = Goal(target=to, source=source, hops=hops)
+    site = _site(given, goal, paper)
+    made = _make(goal, site, quiet=as_json)
+    if out:
+        from upgrader.plan_file import write_plan
+
+        write_plan(made, Path(out))
+    if as_json:
+        _print_json(made)
+        return
+    from upgrader.views.plan import explain_page, plan_page
+    from upgrader.views.terminal import show
+
+    following = _next(made, goal, site, out)
+    if explain:
+        show(explain_page(_explained(made, explain), following), color=given.color)
+        return
+    show(plan_page(made, next_commands=following, details=details), color=given.color)
+
+
+def _site(given: Invocation, goal: Goal, paper: bool) -> Site | None:
+    """The site to look at; None for a paper plan: asked for, or --from given where there is no site."""
+    from upgrader.config import find_site, load_site
+    from upgrader.errors import ConfigError
+
+    if paper:
+        return None
+    try:
+        return load_site(find_site(given.site))
+    except ConfigError as error:
+        if error.reason == "no-site" and goal.source and not given.site:
+            return None
+        raise
+
+
+def _make(goal: Goal, site: Site | None, *, quiet: bool) -> Plan:
+    from upgrader.graph import load_graph
+    from upgrader.planner import plan as make_plan
+
+    graph = load_graph()
+    facts: SiteFacts | None = None
+    if site is not None:
+        from upgrader.survey import survey
+
+        graph.release(goal.target)  # a misspelt name is refused before the cloud is looked at
+        facts = survey(site, graph, start=goal.source, say=_quiet if quiet else _say)
+    return make_plan(graph, goal, facts, _frame(site))
+
+
+def _frame(site: Site | None) -> Frame:
+    from upgrader.planner import Frame
+    from upgrader.survey import built_toolchains, moment, typed
+
+    if site is None:
+        return Frame(typed=typed())
+    return Frame(made_at=moment(), typed=typed(site), built=built_toolchains(site))
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _quiet(_line: str) -> None:
+    return
+
+
+def _print_json(made: Plan) -> None:
+    import json
+
+    typer.echo(json.dumps({**made.document(), "sha256": made.sha256}, indent=2, ensure_ascii=False))
+
+
+def _explained(made: Plan, wanted: str) -> list[tuple[HopPlan, ByHand]]:
+    found = [(hop, item) for hop in made.hops for item in hop.by_hand if item.id == wanted]
+    if not found:
+        from difflib import get_close_matches
+
+        from upgrader.errors import UsageError
+
+        known = sorted({item.id for hop in made.hops for item in hop.by_hand})
+        raise UsageError(
+            f"This plan has no point {wanted!r} to do by hand.",
+            details=[f"nearest: {name}" for name in get_close_matches(wanted, known, n=3, cutoff=0.4)],
+            next_command=f"upgrader plan --to {made.target}",
+            reason="unknown-point",
+        )
+    return found
+
+
+def _next(made: Plan, goal: Goal, site: Site | None, out: str) -> list[str]:
+    if site is None:
+        return ["upgrader init", f"upgrader plan --to {made.target}"]
+    if made.blockers:
+        return [f"upgrader plan --to {made.target}"]
+    source = f" --from {goal.source}" if goal.source else ""
+    return [f"upgrader run {out}"] if out else [f"upgrader plan{source} --to {made.target} --out plan.json"]

@@ -1,0 +1,214 @@
+"""Everything a plan needs to know of a site, gathered: the cloud, the inventory, the settings, the journal's serial.
+
+Composes facts, kolla and journal; changes nothing on the cloud. On this machine it keeps the site's binding key and
+the last observation beside the journal. What it means for a plan is the planner's business.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from upgrader.config import Site
+from upgrader.durable import make_dir, write_atomic
+from upgrader.errors import EnvironmentMissingError
+from upgrader.graph import ReleaseGraph, image_tag_release
+from upgrader.kolla.toolchain import Toolchain, locate
+from upgrader.model import Binding, CloudFacts, ToolchainPin
+from upgrader.planner import SiteFacts, Typed
+from upgrader.status_read import keep_seen
+
+if TYPE_CHECKING:
+    from upgrader.facts.heads import ReleaseNames
+    from upgrader.kolla.inventory import Inventory
+
+KEY = "binding.key"
+LOOKS = "looks"
+Say = Callable[[str], None]
+
+
+def survey(site: Site, graph: ReleaseGraph, *, start: str = "", say: Say = lambda _line: None) -> SiteFacts:
+    """Look at the whole site. `start` helps to choose the toolchain to look with; `say` hears what goes on.
+
+    Raises ConfigError for files that cannot be used, EnvironmentMissingError when no toolchain is built or no host
+    could be looked at, JournalError for a journal that cannot be read.
+    """
+    settings = read_settings(site)
+    toolchain = looking_glass(site, graph, start or settings.get("openstack_release", ""))
+    inventory = _inventory(site, toolchain)
+    say(f"Looking at {len(inventory.hosts)} hosts of {site.name} …")
+    facts = look(site, graph, toolchain, inventory)
+    lineage, serial = _place_in_journal(site)
+    return SiteFacts(
+        facts=facts,
+        hosts=tuple(sorted((host, tuple(sorted(groups))) for host, groups in inventory.hosts.items())),
+        groups=frozenset(inventory.groups),
+        settings=settings,
+        passwords=_password_names(site, toolchain),
+        binding=bind_now(site, graph, facts),
+        lineage=lineage,
+        serial=serial,
+    )
+
+
+def look(site: Site, graph: ReleaseGraph, toolchain: Toolchain, inventory: Inventory) -> CloudFacts:
+    """One observation of the cloud, kept beside the journal for `status`."""
+    from upgrader.facts.observe import observe
+    from upgrader.runner.ansible import AnsibleRunner
+
+    folder = site.state_dir / LOOKS / uuid.uuid4().hex
+    make_dir(folder.parent, exist_ok=True)
+    runner = AnsibleRunner(secrets=_secrets(site, toolchain))
+    facts = observe(site, toolchain, runner, folder, release_names(graph), inventory=inventory)
+    keep_seen(site, facts.document())
+    shutil.rmtree(folder, ignore_errors=True)
+    return facts
+
+
+def release_names(graph: ReleaseGraph) -> ReleaseNames:
+    """What the graph knows about naming a release, in the form the observation wants."""
+    from upgrader.facts.heads import ReleaseNames
+
+    return ReleaseNames(
+        of_tag=lambda tag: _known_tag(graph, tag),
+        majors={release.kolla_ansible.major: release.id for release in graph.releases},
+        heads={release: graph.heads(release) for release in graph.ids},
+    )
+
+
+def _known_tag(graph: ReleaseGraph, tag: str) -> str | None:
+    release = image_tag_release(tag)
+    return release if release in graph.ids else None
+
+
+def looking_glass(site: Site, graph: ReleaseGraph, release: str) -> Toolchain:
+    """A built toolchain to look at the cloud with: that of `release`, else any other; looking is the same in all."""
+    wanted = graph.find(release) if release else None
+    ordered = [wanted.id] if wanted else []
+    ordered += [name for name in reversed(graph.ids) if name not in ordered]
+    for name in ordered:
+        try:
+            return locate(site, name)
+        except EnvironmentMissingError:
+            continue
+    raise EnvironmentMissingError(
+        f"No toolchain is built in {site.toolchains_dir}, so the cloud of {site.name} cannot be looked at.",
+        cloud="Nothing was looked at or changed.",
+        next_command=f"upgrader toolchain build {wanted.id if wanted else 'RELEASE'}",
+        reason="toolchain-missing",
+    )
+
+
+def _inventory(site: Site, toolchain: Toolchain) -> Inventory:
+    from upgrader.kolla.inventory import read_inventory
+
+    return read_inventory(toolchain, site.inventory, site.vault_password_file)
+
+
+def read_settings(site: Site) -> Mapping[str, str]:
+    """Scalars of globals.yml, globals.d and the site's further files, as they hold."""
+    from upgrader.kolla.globals_yml import globals_files, read_globals
+
+    # any release from 2024.2 on reads the most files; a file older releases would skip is rare and worth knowing
+    return read_globals(globals_files(site.config_dir, "2024.2", site.extra_vars)).values
+
+
+def _password_names(site: Site, toolchain: Toolchain) -> frozenset[str]:
+    from upgrader.kolla.passwords import keys
+
+    return frozenset(keys(site.passwords, site.vault_password_file, toolchain))
+
+
+def _secrets(site: Site, toolchain: Toolchain) -> frozenset[str]:
+    from upgrader.kolla.passwords import secret_values
+
+    return secret_values(site.passwords, site.vault_password_file, toolchain)
+
+
+# ---------------------------------------------------------------- binding
+
+
+def bind_now(site: Site, graph: ReleaseGraph, facts: CloudFacts) -> Binding:
+    """What a plan made now depends on."""
+    from upgrader.facts.binding import bind
+    from upgrader.kolla.inventory import inventory_sha256
+
+    return bind(site, facts, inventory_sha256(site.inventory), binding_key(site), release_names(graph))
+
+
+def binding_key(site: Site) -> bytes:
+    """The site's own key for hashes of secrets; made once, kept at mode 0600 beside the journal."""
+    path = site.state_dir / KEY
+    try:
+        key = path.read_bytes()
+    except FileNotFoundError:
+        make_dir(site.state_dir, exist_ok=True)
+        key = secrets.token_bytes(32)
+        write_atomic(path, key, mode=0o600)
+    except OSError as error:
+        raise EnvironmentMissingError(f"{path} cannot be read: {error.strerror}.", reason="no-binding-key") from None
+    return key
+
+
+def _place_in_journal(site: Site) -> tuple[str, int]:
+    """(lineage, serial) that a plan made now is bound to; the journal is made when there is none."""
+    from upgrader.journal import open_journal
+    from upgrader.journal.place import exists
+
+    with open_journal(site.state_dir, readonly=exists(site.state_dir)) as journal:
+        snapshot = journal.snapshot()
+        return snapshot.lineage, snapshot.serial
+
+
+# ---------------------------------------------------------------- toolchains and commands
+
+
+def built_toolchains(site: Site) -> dict[str, ToolchainPin]:
+    """The toolchains that are built for the site, with their exact versions and the digest of their lock."""
+    found = {}
+    for folder in sorted(site.toolchains_dir.iterdir()) if site.toolchains_dir.is_dir() else ():
+        toolchain = Toolchain(folder.name, folder)
+        pin = _pin(toolchain, toolchain.manifest)
+        if pin:
+            found[folder.name] = pin
+    return found
+
+
+def _pin(toolchain: Toolchain, manifest: Mapping[str, Any]) -> ToolchainPin | None:
+    names = ("kolla_ansible", "ansible_core", "python")
+    if manifest.get("release") != toolchain.release or not all(isinstance(manifest.get(name), str) for name in names):
+        return None
+    versions = {name: str(manifest[name]) for name in names}
+    return ToolchainPin(release=toolchain.release, lock_sha256=toolchain.lock_sha256, **versions)
+
+
+_ACTIONS: Mapping[str, str] = {"preflight": "prechecks", "pull": "pull", "upgrade": "upgrade"}
+
+
+def typed(site: Site | None = None) -> Typed:
+    """What an operator would type with kolla-ansible for a stage; INVENTORY stands for the inventory without a site."""
+    from upgrader.kolla.commands import command
+
+    def commands(release: str, stage: str) -> tuple[str, ...]:
+        action = "mariadb-backup" if stage == "backup" and _physical(site) else _ACTIONS.get(stage)
+        if action is None:
+            return ()
+        if site is None:
+            return (" ".join(command(action, release)),)
+        words = command(action, release, inventory=str(site.inventory), config_dir=str(site.config_dir))
+        return (" ".join(words),)
+
+    return commands
+
+
+def _physical(site: Site | None) -> bool:
+    return site is not None and site.backup_database == "mariabackup"
+
+
+def moment() -> str:
+    """Now, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
