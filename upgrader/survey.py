@@ -10,20 +10,19 @@ import secrets
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from upgrader.config import Site
 from upgrader.durable import make_dir, write_atomic
 from upgrader.errors import EnvironmentMissingError
-from upgrader.graph import ReleaseGraph, image_tag_release
+from upgrader.facts.names import release_names
+from upgrader.graph import ReleaseGraph
 from upgrader.kolla.toolchain import Toolchain, locate
 from upgrader.model import Binding, CloudFacts, ToolchainPin
-from upgrader.planner import SiteFacts, Typed
+from upgrader.planner import SiteFacts
 from upgrader.status_read import keep_seen
 
 if TYPE_CHECKING:
-    from upgrader.facts.heads import ReleaseNames
     from upgrader.kolla.inventory import Inventory
 
 KEY = "binding.key"
@@ -67,22 +66,6 @@ def look(site: Site, graph: ReleaseGraph, toolchain: Toolchain, inventory: Inven
     keep_seen(site, facts.document())
     shutil.rmtree(folder, ignore_errors=True)
     return facts
-
-
-def release_names(graph: ReleaseGraph) -> ReleaseNames:
-    """What the graph knows about naming a release, in the form the observation wants."""
-    from upgrader.facts.heads import ReleaseNames
-
-    return ReleaseNames(
-        of_tag=lambda tag: _known_tag(graph, tag),
-        majors={release.kolla_ansible.major: release.id for release in graph.releases},
-        heads={release: graph.heads(release) for release in graph.ids},
-    )
-
-
-def _known_tag(graph: ReleaseGraph, tag: str) -> str | None:
-    release = image_tag_release(tag)
-    return release if release in graph.ids else None
 
 
 def looking_glass(site: Site, graph: ReleaseGraph, release: str) -> Toolchain:
@@ -164,7 +147,7 @@ def _place_in_journal(site: Site) -> tuple[str, int]:
         return snapshot.lineage, snapshot.serial
 
 
-# ---------------------------------------------------------------- toolchains and commands
+# ---------------------------------------------------------------- toolchains
 
 
 def built_toolchains(site: Site) -> dict[str, ToolchainPin]:
@@ -184,31 +167,3 @@ def _pin(toolchain: Toolchain, manifest: Mapping[str, Any]) -> ToolchainPin | No
         return None
     versions = {name: str(manifest[name]) for name in names}
     return ToolchainPin(release=toolchain.release, lock_sha256=toolchain.lock_sha256, **versions)
-
-
-_ACTIONS: Mapping[str, str] = {"preflight": "prechecks", "pull": "pull", "upgrade": "upgrade"}
-
-
-def typed(site: Site | None = None) -> Typed:
-    """What an operator would type with kolla-ansible for a stage; INVENTORY stands for the inventory without a site."""
-    from upgrader.kolla.commands import command
-
-    def commands(release: str, stage: str) -> tuple[str, ...]:
-        action = "mariadb-backup" if stage == "backup" and _physical(site) else _ACTIONS.get(stage)
-        if action is None:
-            return ()
-        if site is None:
-            return (" ".join(command(action, release)),)
-        words = command(action, release, inventory=str(site.inventory), config_dir=str(site.config_dir))
-        return (" ".join(words),)
-
-    return commands
-
-
-def _physical(site: Site | None) -> bool:
-    return site is not None and site.backup_database == "mariabackup"
-
-
-def moment() -> str:
-    """Now, UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
