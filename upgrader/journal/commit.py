@@ -77,6 +77,11 @@ class Commit:
         self.seq, self.head = event.seq, event.h
         return event
 
+    @property
+    def wrote(self) -> bool:
+        """Whether there is anything to commit."""
+        return self.seq >= self.first
+
     def seal(self) -> None:
         """Make the tables say what the last event is, if the journal is still ours. Raises StaleEpochError."""
         matched = self.connection.execute(

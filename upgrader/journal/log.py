@@ -140,6 +140,9 @@ class Log:
                 commit = Commit(connection, ours, self._clock)
                 self._note_clock(commit)
                 yield commit
+                if not commit.wrote:
+                    connection.execute("ROLLBACK")
+                    return
                 commit.seal()
                 durable.failpoint(f"journal.{name}.before_promise")
                 with _disk(self.path):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from upgrader.durable import sync_dir
 from upgrader.errors import EnvironmentMissingError, LockedError, UpgraderError
-from upgrader.journal.errors import JournalError
+from upgrader.journal.errors import InvariantError, JournalError
 
 DATABASE = "journal.db"
 NETWORK = frozenset({
@@ -100,6 +100,15 @@ def _operational(error: sqlite3.OperationalError, path: Path) -> UpgraderError:
             next_command=f"check who owns {path.parent}",
             reason="journal-unreadable",
         )
+    if "I/O" in text:
+        return EnvironmentMissingError(
+            f"the disk that holds the journal {path} does not answer as it should: {text}",
+            cloud="as the journal's last event says",
+            next_command="look at the disk, then upgrader resume",
+            reason="disk-error",
+        )
+    if "transaction" in text or "syntax" in text:
+        return InvariantError(f"the journal was used out of order: {text}", reason="journal-misused")
     return _damaged(path, text)
 
 

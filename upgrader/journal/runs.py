@@ -224,7 +224,7 @@ def end_run(commit: Commit, state: RunState, actor: str, reason: str) -> None:
     Nothing happens when the newest run has already ended in `state`.
     """
     newest = run_row(commit.connection, "1")
-    if newest and newest.state is state:
+    if newest and newest.state is state and state in RUN_ENDED:
         return  # said twice, as a resumed engine does
     run = current_run(commit)
     events = {RunState.ABORTED: Event.ABORT, RunState.SUPERSEDED: Event.SUPERSEDE}
