@@ -287,7 +287,7 @@ class Judgement(StrEnum):
     """Damaged or foreign evidence: a human decides."""
 
 
-def judge(evidence: Evidence) -> Judgement:  # noqa: PLR0911 - one return per line of the table
+def judge(evidence: Evidence) -> Judgement:
     """What the evidence means, the first line that fits. Pure."""
     if evidence.lock_held:
         return Judgement.RUNNING

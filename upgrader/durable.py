@@ -134,7 +134,8 @@ def _resemble(descriptor: int, like: os.stat_result) -> None:
 def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o600, like: os.stat_result | None = None) -> None:
     """Replace `path` so that a reader, now or after a crash, finds the old content or the new, never a part.
 
-    When it returns, the new content survives a loss of power. Raises OSError; then the old content is still there.
+    When it returns, the new content survives a loss of power. Raises OSError; then there is the old content, or the
+    whole of the new.
     `like` gives the file the owner, group and mode seen there instead of `mode`, as far as this user may.
     """
     content = data.encode() if isinstance(data, str) else data
@@ -186,7 +187,8 @@ def append_line(path: Path, line: str | Mapping[str, Any], *, fsync: bool = Fals
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    if fsync and fresh:
+    if fresh:
+        # even without fsync: a later line that is made safe needs the name to be safe too
         sync_dir(path.parent)
 
 

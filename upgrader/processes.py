@@ -19,6 +19,9 @@ ATTEMPT = "UPGRADER_ATTEMPT"
 PLAY = "UPGRADER_PLAY"
 _PR_SET_CHILD_SUBREAPER = 36
 _PROC = Path("/proc")
+_KERNEL = 2
+"""Parent of the kernel's own threads, which have neither environment nor arguments."""
+_EXEC_TRIES = 50
 
 
 def boot_id() -> str:
@@ -67,19 +70,35 @@ def _is_connection_master(pid: int) -> bool:
 def carrying(variable: str, value: str) -> set[int]:
     """Live processes started with `variable=value` in their environment, without the caller."""
     needle = f"{variable}={value}".encode()
+    # nobody found is a weighty answer: a process that was just born or handed on may have slipped through one pass
+    return _scan(needle) or _scan(needle)
+
+
+def _scan(needle: bytes) -> set[int]:
     found = set()
     for pid in _pids():
-        if pid == os.getpid():
-            continue
-        try:
-            environment = (_PROC / str(pid) / "environ").read_bytes()
-        except OSError:
-            continue
-        if needle in environment.split(b"\0"):
+        if pid != os.getpid() and needle in _environment(pid).split(b"\0"):
             about = _stat(pid)
             if about is not None and about[0] not in "ZX" and not _is_connection_master(pid):
                 found.add(pid)
     return found
+
+
+def _environment(pid: int) -> bytes:
+    """The environment a process was started with; empty when it is gone, another user's, or the kernel's own."""
+    place = _PROC / str(pid)
+    try:
+        for _ in range(_EXEC_TRIES):
+            # in the midst of exec(2) neither environment nor arguments are to be seen for a moment
+            if environment := (place / "environ").read_bytes():
+                return environment
+            about = _stat(pid)
+            if about is None or about[0] in "ZX" or _KERNEL in {pid, about[1]} or (place / "cmdline").read_bytes():
+                break
+            time.sleep(0.001)
+    except OSError:
+        pass
+    return b""
 
 
 def descendants() -> set[int]:

@@ -12,6 +12,7 @@ import shlex
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,25 +50,29 @@ class _Cancel:
     def __init__(self, markers: list[Path]) -> None:
         self._markers = markers
         self._asked = False
+        self._playbook: int | None = None
         self.done = False
 
     def ask(self, *_: object) -> None:
         self._asked = True
 
     def check(self) -> bool:
-        """For ansible-runner; always False, because its own way also ends tasks in the middle."""
+        """Called by ansible-runner all the time; always False, because its own way also ends tasks in the middle."""
+        if self._playbook is None:
+            # known from the beginning, because later there may be more children: tasks that lost their parent
+            self._playbook = _first_child()
         if not self.done and (self._asked or any(marker.exists() for marker in self._markers)):
             self.done = True
-        if self.done:
-            for pid in _children():
-                os.kill(pid, signal.SIGKILL)
+            if self._playbook is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(self._playbook, signal.SIGKILL)
         return False
 
 
-def _children() -> list[int]:
-    """Direct children of this process; while a play runs that is `ansible-playbook` and nothing else."""
-    path = Path(f"/proc/self/task/{os.getpid()}/children")
-    return [int(pid) for pid in path.read_text(encoding="ascii").split()]
+def _first_child() -> int | None:
+    """The oldest child of this process: `ansible-playbook` as long as it runs."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()
+    return int(children[0]) if children else None
 
 
 def _drive(play: Play, folder: Path, scratch: Path, account: Account, cancel: _Cancel) -> Any:
@@ -93,7 +98,6 @@ def _drive(play: Play, folder: Path, scratch: Path, account: Account, cancel: _C
         forks=play.forks,
         cmdline=arguments(play, folder) or None,
         envvars=environment.in_folder(scratch),
-        settings={"pexpect_timeout": 1},
         suppress_env_files=True,
         suppress_output_file=True,
         quiet=True,
@@ -101,6 +105,8 @@ def _drive(play: Play, folder: Path, scratch: Path, account: Account, cancel: _C
         event_handler=listen,
         cancel_callback=cancel.check,
     )
+    # not by `settings`: those are dropped when there is no file env/settings
+    runner.config.pexpect_timeout = 0.5
     chosen = dict(play.env)
     # ansible-runner switches host key checking off unless told; that decision is the site's
     if "ANSIBLE_HOST_KEY_CHECKING" not in chosen:
