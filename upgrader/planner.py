@@ -105,8 +105,8 @@ def plan(graph: ReleaseGraph, goal: Goal, site: SiteFacts | None = None, frame: 
     """The plan. Raises RefusedError listing every reason against it, DataError for damaged data."""
     frame = frame or Frame()
     reading = site.facts.reading if site else None
-    verdicts = judge_path(graph, goal.source, goal.target, goal.hops, reading)
     hops = check_request(graph, goal.source, goal.target, goal.hops, reading)
+    verdicts = judge_path(graph, hops[0].source, hops[-1].target, goal.hops, reading)
     known = _known(graph, site)
     plans = tuple(_hop_plan(graph, hop, site, known, frame) for hop in hops)
     return Plan.model_validate(

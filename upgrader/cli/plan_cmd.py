@@ -87,12 +87,17 @@ def _make(goal: Goal, site: Site | None, *, quiet: bool) -> Plan:
 
 
 def _frame(site: Site | None) -> Frame:
+    from upgrader.by_hand import typed
     from upgrader.planner import Frame
-    from upgrader.survey import built_toolchains, moment, typed
 
     if site is None:
         return Frame(typed=typed())
-    return Frame(made_at=moment(), typed=typed(site), built=built_toolchains(site))
+    from datetime import UTC, datetime
+
+    from upgrader.survey import built_toolchains
+
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Frame(made_at=now, typed=typed(site), built=built_toolchains(site))
 
 
 def _say(line: str) -> None:

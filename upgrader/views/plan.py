@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from upgrader.model import ByHand, Code, Finding, HopPlan, Plan, ToolchainPin, Way, WayBack
+from upgrader.model import ByHand, Code, Finding, HopPlan, Plan, Way, WayBack
 from upgrader.views.page import WIDTH, Page, Piece, Span, Tone, cells
 
 _MARKS: dict[Code, tuple[str, Tone]] = {
@@ -127,17 +127,19 @@ def _hop(page: Page, plan: Plan, hop: HopPlan, number: int, details: bool) -> No
     page.line(Span(f"Hop {number} of {len(plan.hops)}   {hop.source} → {hop.target}", "strong"))
     if hop.summary:
         page.line(hop.summary, indent=2, hang=2)
-    _labelled(page, "toolchain", f"kolla-ansible {pin.kolla_ansible}, ansible-core {pin.ansible_core}", _python(pin))
+    built = " (not built yet)" if plan.site and not pin.lock_sha256 else ""
+    _labelled(
+        page,
+        "toolchain",
+        f"kolla-ansible {pin.kolla_ansible}, ansible-core {pin.ansible_core}, Python {pin.python}",
+        built,
+    )
     _stages(page, hop, details)
     _components(page, hop)
     _changes(page, hop)
     _line_of_no_return(page, hop)
     _ways(page, hop)
     _by_hand(page, hop, _shared(plan), details)
-
-
-def _python(pin: ToolchainPin) -> str:
-    return f", Python {pin.python}" + ("" if pin.lock_sha256 else " (not built yet)")
 
 
 def _line_of_no_return(page: Page, hop: HopPlan) -> None:
