@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from upgrader.errors import DataError
 from upgrader.graph import records, schema
 from upgrader.graph.graph import edge_faults, names_in
 from upgrader.graph.load import damaged, data_folder, parse, read_files
@@ -87,8 +86,13 @@ class Whole:
 
 def validate_all(folder: Path | None = None) -> Count:
     """Reads and checks everything. Raises DataError that holds every fault, each with its file and field."""
+    return validate_files(read_files(folder or data_folder()))
+
+
+def validate_files(files: Mapping[str, bytes]) -> Count:
+    """The same for files in memory, by their path below the data folder."""
     faults: list[str] = []
-    whole = Whole(read_files(folder or data_folder()), faults)
+    whole = Whole(files, faults)
     if not whole.files["VERSION"].strip():
         faults.append("VERSION: empty")
     faults.extend(_names(whole))
@@ -105,15 +109,6 @@ def validate_all(folder: Path | None = None) -> Count:
     actions = [len(value.actions) for _, value in whole.every(records.HopActions)]
     common = whole.one("actions/common.toml", records.CommonActions)
     return Count(len(whole.ids), len(whole.edges), sum(actions) + (len(common.actions) if common else 0))
-
-
-def faults_of(folder: Path | None = None) -> tuple[str, ...]:
-    """Like `validate_all`, but gives the faults; empty when all is well."""
-    try:
-        validate_all(folder)
-    except DataError as error:
-        return error.details
-    return ()
 
 
 def _pairs(whole: Whole) -> tuple[tuple[str, str], ...]:
@@ -159,6 +154,8 @@ def _releases(whole: Whole) -> Iterable[str]:
 
 def _hops(whole: Whole) -> Iterable[str]:
     for name, hop in whole.every(schema.Hop):
+        if hop.key != _stem(name):
+            continue
         for end, field in ((hop.source, "before"), (hop.target, "after")):
             release = whole.one(f"releases/{end}.toml", schema.Release)
             stock = whole.one(f"components/{end}.toml", records.ReleaseComponents)

@@ -116,12 +116,14 @@ def _read(head: SchemaHead, known: DatabaseHeads) -> DatabaseReading:
 
 def _newest(known: DatabaseHeads, rows: tuple[str, ...]) -> str:
     """The newest release that brought one of the rows."""
-    brought = [
-        release
-        for release, heads in known.heads.items()
-        if set(rows) & ({*known.new_revisions.get(release, ())} or set(heads))
-    ]
-    return max(brought, default=min(known.heads))
+    earlier: set[str] = set()
+    newest = min(known.heads)
+    for release in sorted(known.heads):
+        brought = {*known.heads[release], *known.new_revisions.get(release, ())} - earlier
+        if brought & set(rows):
+            newest = release
+        earlier |= brought
+    return newest
 
 
 def _revisions(known: DatabaseHeads) -> set[str]:

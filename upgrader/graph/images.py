@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from upgrader.graph.graph import ReleaseGraph
 
-_TAG = re.compile(r"^(20[0-9]{2}\.[12])(?:-.*)?$")
+_TAG = re.compile(r"(20[0-9]{2}\.[12])(?:-[A-Za-z0-9_.-]+)?")
 """`openstack_release`, then distribution, its version and `openstack_tag_suffix`, each after a hyphen."""
 
 
@@ -17,7 +17,7 @@ def image_tag_release(tag: str) -> str | None:
     None for every other form (digests, private tags, `master`): those are resolved by label or heads, never guessed.
     Whether the graph knows the release is the caller's question.
     """
-    match = _TAG.match(tag)
+    match = _TAG.fullmatch(tag)
     return match.group(1) if match else None
 
 

@@ -200,6 +200,9 @@ def _same_row(component: str, seen: tuple[str, str], enabled: Collection[str] | 
 
 
 def same_series(before: str, after: str) -> bool:
-    """Whether two server versions are of one series: equal major and minor number. False when a number is missing."""
-    numbers = [re.match(r"\D*(\d+)\.(\d+)", version) for version in (before, after)]
+    """Whether two server versions are of one series: equal major and minor number. False when a number is missing.
+
+    MariaDB puts `5.5.5-` in front of its version where it greets a client.
+    """
+    numbers = [re.match(r"(?:5\.5\.5-)?\D*(\d+)\.(\d+)", version) for version in (before, after)]
     return all(numbers) and len({match.groups() for match in numbers if match}) == 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from upgrader.errors import RefusedError
+from upgrader.errors import DataError, RefusedError
 from upgrader.graph import Hop, Release, ReleaseGraph
 from upgrader.model import ReleaseReading
 
@@ -43,6 +43,8 @@ class Request:
             return ()
         try:
             return self.graph.path(self.start.id, self.end.id)
+        except DataError:
+            raise
         except RefusedError:
             return ()
 
