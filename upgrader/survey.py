@@ -10,20 +10,26 @@ import secrets
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from upgrader.config import Site
 from upgrader.durable import make_dir, write_atomic
 from upgrader.errors import EnvironmentMissingError
+from upgrader.facts.binding import bind
 from upgrader.facts.names import release_names
+from upgrader.facts.observe import observe
 from upgrader.graph import ReleaseGraph
+from upgrader.journal import open_journal
+from upgrader.journal.place import exists
+from upgrader.kolla.globals_yml import globals_files, read_globals
+from upgrader.kolla.inventory import Inventory, read_inventory
+from upgrader.kolla.passwords import keys, secret_values
 from upgrader.kolla.toolchain import Toolchain, locate
-from upgrader.model import Binding, CloudFacts, ToolchainPin
+from upgrader.kolla.vault import Vault
+from upgrader.model import CloudFacts, ToolchainPin
 from upgrader.planner import SiteFacts
+from upgrader.runner.ansible import AnsibleRunner
 from upgrader.status_read import keep_seen
-
-if TYPE_CHECKING:
-    from upgrader.kolla.inventory import Inventory
 
 KEY = "binding.key"
 LOOKS = "looks"
@@ -38,34 +44,46 @@ def survey(site: Site, graph: ReleaseGraph, *, start: str = "", say: Say = lambd
     """
     settings = read_settings(site)
     toolchain = looking_glass(site, graph, start or settings.get("openstack_release", ""))
-    inventory = _inventory(site, toolchain)
-    say(f"Looking at {len(inventory.hosts)} hosts of {site.name} …")
-    facts = look(site, graph, toolchain, inventory)
+    inventory = read_inventory(toolchain, site.inventory, site.vault_password_file)
     lineage, serial = _place_in_journal(site)
+    facts = look(site, graph, toolchain, inventory, say=say)
     return SiteFacts(
         facts=facts,
         hosts=tuple(sorted((host, tuple(sorted(groups))) for host, groups in inventory.hosts.items())),
         groups=frozenset(inventory.groups),
         settings=settings,
-        passwords=_password_names(site, toolchain),
-        binding=bind_now(site, graph, facts),
+        passwords=frozenset(keys(site.passwords, _vault(site, toolchain))),
+        binding=bind(site, facts, inventory.sha256, binding_key(site), release_names(graph)),
         lineage=lineage,
         serial=serial,
     )
 
 
-def look(site: Site, graph: ReleaseGraph, toolchain: Toolchain, inventory: Inventory) -> CloudFacts:
-    """One observation of the cloud, kept beside the journal for `status`."""
-    from upgrader.facts.observe import observe
-    from upgrader.runner.ansible import AnsibleRunner
+def observe_site(site: Site, graph: ReleaseGraph, *, say: Say = lambda _line: None) -> CloudFacts:
+    """Only the cloud itself, with whatever toolchain is built. Raises as `survey` does."""
+    toolchain = looking_glass(site, graph, read_settings(site).get("openstack_release", ""))
+    inventory = read_inventory(toolchain, site.inventory, site.vault_password_file)
+    return look(site, graph, toolchain, inventory, say=say)
 
+
+def look(
+    site: Site, graph: ReleaseGraph, toolchain: Toolchain, inventory: Inventory, *, say: Say = lambda _line: None
+) -> CloudFacts:
+    """One observation of the cloud, kept beside the journal for `status`. The play's own files go away after it."""
+    say(f"Looking at {site.name} ({len(inventory.hosts)} hosts) …")
     folder = site.state_dir / LOOKS / uuid.uuid4().hex
     make_dir(folder.parent, exist_ok=True)
-    runner = AnsibleRunner(secrets=_secrets(site, toolchain))
-    facts = observe(site, toolchain, runner, folder, release_names(graph), inventory=inventory)
+    runner = AnsibleRunner(secrets=secret_values(site.passwords, _vault(site, toolchain)))
+    try:
+        facts = observe(site, toolchain, runner, folder, release_names(graph), inventory=inventory)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     keep_seen(site, facts.document())
-    shutil.rmtree(folder, ignore_errors=True)
     return facts
+
+
+def _vault(site: Site, toolchain: Toolchain) -> Vault | None:
+    return Vault(toolchain, site.vault_password_file) if site.vault_password_file else None
 
 
 def looking_glass(site: Site, graph: ReleaseGraph, release: str) -> Toolchain:
@@ -86,41 +104,13 @@ def looking_glass(site: Site, graph: ReleaseGraph, release: str) -> Toolchain:
     )
 
 
-def _inventory(site: Site, toolchain: Toolchain) -> Inventory:
-    from upgrader.kolla.inventory import read_inventory
-
-    return read_inventory(toolchain, site.inventory, site.vault_password_file)
-
-
 def read_settings(site: Site) -> Mapping[str, str]:
     """Scalars of globals.yml, globals.d and the site's further files, as they hold."""
-    from upgrader.kolla.globals_yml import globals_files, read_globals
-
     # any release from 2024.2 on reads the most files; a file older releases would skip is rare and worth knowing
     return read_globals(globals_files(site.config_dir, "2024.2", site.extra_vars)).values
 
 
-def _password_names(site: Site, toolchain: Toolchain) -> frozenset[str]:
-    from upgrader.kolla.passwords import keys
-
-    return frozenset(keys(site.passwords, site.vault_password_file, toolchain))
-
-
-def _secrets(site: Site, toolchain: Toolchain) -> frozenset[str]:
-    from upgrader.kolla.passwords import secret_values
-
-    return secret_values(site.passwords, site.vault_password_file, toolchain)
-
-
 # ---------------------------------------------------------------- binding
-
-
-def bind_now(site: Site, graph: ReleaseGraph, facts: CloudFacts) -> Binding:
-    """What a plan made now depends on."""
-    from upgrader.facts.binding import bind
-    from upgrader.kolla.inventory import inventory_sha256
-
-    return bind(site, facts, inventory_sha256(site.inventory), binding_key(site), release_names(graph))
 
 
 def binding_key(site: Site) -> bytes:
@@ -139,9 +129,6 @@ def binding_key(site: Site) -> bytes:
 
 def _place_in_journal(site: Site) -> tuple[str, int]:
     """(lineage, serial) that a plan made now is bound to; the journal is made when there is none."""
-    from upgrader.journal import open_journal
-    from upgrader.journal.place import exists
-
     with open_journal(site.state_dir, readonly=exists(site.state_dir)) as journal:
         snapshot = journal.snapshot()
         return snapshot.lineage, snapshot.serial
