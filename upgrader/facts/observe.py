@@ -6,7 +6,7 @@ reading.py. A host that does not answer is named; it never makes the others' ans
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from upgrader.facts.plays import HasHosts, cloud_hosts, own_play
 from upgrader.facts.reading import read_release
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts, HostFacts, SchemaHead
-from upgrader.runner.base import Cancelled, EventSink, PlayResult, Runner
+from upgrader.runner.base import Cancelled, EventSink, Play, PlayResult, Runner
 
 LOOK = "Look at the host"
 ANSWER = "Answer of the database server"
@@ -40,21 +40,41 @@ def observe(
 ) -> CloudFacts:
     """One observation of every host of the cloud. `folder` is the play's own and must not exist yet.
 
-    `heads=False` leaves the database servers alone (their hosts' `galera` stays None). Raises
-    EnvironmentMissingError when the play could not look at any host at all, in Ansible's words.
+    `heads=False` leaves the database servers alone (their hosts' `galera` stays None) and needs no passwords.
+    Raises EnvironmentMissingError when the play could not look at any host at all, in Ansible's words.
     """
-    hosts = cloud_hosts(inventory)
-    play = own_play(
+    play = observe_play(site, toolchain, inventory, heads=heads)
+    result = runner.run(play, folder, on_event=on_event, cancelled=cancelled)
+    return facts_of(site, result, inventory, names, heads=heads)
+
+
+def observe_play(
+    site: Site,
+    toolchain: Toolchain,
+    inventory: HasHosts,
+    *,
+    heads: bool = True,
+    playbook: Path = _PLAYBOOK,
+    values: Iterable[tuple[str, Any]] = (),
+    collect: tuple[str, ...] = (),
+) -> Play:
+    """The play that looks; another `playbook` may import this one's and ask more."""
+    return own_play(
         site,
         toolchain,
         "observe",
-        _PLAYBOOK,
-        hosts,
-        values=(("upgrader_heads", heads),),
-        collect=(LOOK, ANSWER),
+        playbook,
+        cloud_hosts(inventory),
+        values=(("upgrader_heads", heads), *values),
+        collect=(LOOK, ANSWER, *collect),
         variables=heads,
     )
-    result = runner.run(play, folder, on_event=on_event, cancelled=cancelled)
+
+
+def facts_of(
+    site: Site, result: PlayResult, inventory: HasHosts, names: ReleaseNames, *, heads: bool = True
+) -> CloudFacts:
+    """What the play's answers say. Raises EnvironmentMissingError when there is no answer at all."""
     if not result.collected.get(LOOK) and not result.unreachable:
         raise EnvironmentMissingError(
             f"The hosts of {site.name} could not be looked at: {result.message}.",
@@ -63,6 +83,7 @@ def observe(
             reason="cannot-observe",
         )
     answers = _answers(result) if heads else {}
+    hosts = cloud_hosts(inventory)
     seen = tuple(_host(name, inventory.hosts.get(name, ()), result, answers) for name in hosts)
     rows, error = _heads(answers) if heads else ((), "")
     if heads and not any("mariadb" in host.groups for host in seen):
@@ -74,6 +95,20 @@ def observe(
         heads=rows,
         heads_error=error,
         reading=read_release(seen, rows, names),
+    )
+
+
+def group_hosts_seen(facts: CloudFacts, group: str) -> tuple[str, ...]:
+    """Reachable hosts of a group, in order."""
+    return tuple(host.name for host in facts.hosts if host.reachable and group in host.groups)
+
+
+def database_hosts(facts: CloudFacts) -> tuple[str, ...]:
+    """Database servers that are fit to be dumped or loaded: Synced members of the Primary component, in order."""
+    return tuple(
+        host.name
+        for host in facts.hosts
+        if host.reachable and host.galera and host.galera.status == "Primary" and host.galera.state == "Synced"
     )
 
 

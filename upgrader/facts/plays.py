@@ -68,6 +68,11 @@ def variable_files(site: Site) -> tuple[Path, ...]:
     return tuple(file for file in files if file.is_file())
 
 
+def work_folder(site: Site, purpose: str) -> str:
+    """Folder on a host for files on their way; the same every time, so that a killed play's rest is removed."""
+    return f"{{{{ upgrader_host_root }}}}/var/tmp/upgrader-{site.name}-{purpose}"
+
+
 def own_play(
     site: Site,
     toolchain: Toolchain,
@@ -83,6 +88,7 @@ def own_play(
     """A play of one of our own playbooks on `hosts`; its scripts lie beside it. `variables`: needs the site's own."""
     extra = (
         ("upgrader_hosts", ",".join(hosts)),
+        ("upgrader_facts", str(Path(__file__).parent)),
         ("upgrader_scripts", str(playbook.parent)),
         ("CONFIG_DIR", str(site.config_dir)),
         *host_vars(site),
