@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import threading
 import time
@@ -204,20 +203,3 @@ def test_a_listener_that_fails_does_not_end_the_play(tmp_path: Path) -> None:
 
     result = AnsibleRunner().run(play(tmp_path, "- command: 'true'"), tmp_path / "play", on_event=broken)
     assert result.verdict and "disk full" in result.error
-
-
-def test_ssh_masters_are_not_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    if shutil.which("sleep") is None:
-        pytest.skip("no sleep")
-    import subprocess
-
-    env = {"UPGRADER_PLAY": "abc"}
-    master = subprocess.Popen(["ssh: /tmp/x [mux]", "30"], executable=shutil.which("sleep"), env=env)
-    worker = subprocess.Popen(["sleep", "30"], env=env)
-    try:
-        assert processes.carrying("UPGRADER_PLAY", "abc") == {worker.pid}
-        assert worker.pid in processes.descendants() and master.pid not in processes.descendants()
-    finally:
-        for process in (master, worker):
-            process.kill()
-            process.wait()
