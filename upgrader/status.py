@@ -182,10 +182,15 @@ def judge_status(site: Site, snapshot: Snapshot, evidence: Evidence) -> Report:
         way_back=way_back,
         restore_services=services,
         backup_set=hop.facts.get("backup_set", ""),
-        unverified=hop.interrupted or (verdict is Verdict.INTERRUPTED and INFO[hop.state].touches_cloud),
+        unverified=hop.interrupted or _may_be_mixed(verdict, hop, evidence),
         accepted=tuple((row.name, row.reason, row.actor) for row in snapshot.acceptances),
         choices=choices(verdict, hop),
     )
+
+
+def _may_be_mixed(verdict: Verdict, hop: HopRow, evidence: Evidence) -> bool:
+    began = evidence.in_flight is None or evidence.in_flight.evidence != "never_started"
+    return verdict is Verdict.INTERRUPTED and INFO[hop.state].touches_cloud and began
 
 
 def _verdict(site: Site, snapshot: Snapshot, hop: HopRow, evidence: Evidence) -> Verdict:

@@ -104,7 +104,8 @@ def _cloud(page: Page, report: Report, now: datetime) -> None:
         page.line("The cloud: never looked at from here." + (" Take it as mixed." if report.unverified else ""))
         return
     when = f"{seen.at}, {age(seen.at, now)} ago"
-    before = report.unverified and _older(seen.at, report.since)
+    last = report.attempt.at if report.attempt and report.attempt.at else report.since
+    before = report.unverified and _older(seen.at, last)
     word = {"exact": f"{seen.release} everywhere", "mixed": "MIXED", "unknown": "of no release that could be named"}
     page.line("The cloud: ", Span(word[seen.kind], "bad" if seen.kind == "mixed" else ""), f" (seen {when})")
     if seen.kind == "mixed":
