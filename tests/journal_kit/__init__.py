@@ -29,6 +29,10 @@ EVENT = {
 }
 
 
+class Crash(BaseException):
+    """The process ends here, as far as the code under test can tell: nothing that cleans up may catch it."""
+
+
 class Ticking(Clock):
     """Clocks that a test moves."""
 

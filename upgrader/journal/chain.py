@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from upgrader.journal.rows import EventRow
 GENESIS = "0" * 64
 """`prev` of the first event."""
 
-Appender = Callable[[Path, str], None]
+_LINE = re.compile(r"([~=]) ([0-9]+) ([0-9a-f]{64})")
 
 
 def canonical(document: Any) -> bytes:
@@ -90,12 +91,13 @@ class AuditFile:
         if not self.path.exists():
             yield "audit.log is missing"
             return
-        texts = self._texts()
-        for number, text in enumerate(texts, start=1):
-            # a crash leaves a line without its end; it can only be followed by the empty rest of its repair
-            if text and not _parse(text) and not _cut(text):
+        lines = set()
+        for number, text in enumerate(self._texts(), start=1):
+            parsed = _parse(text)
+            if parsed:
+                lines.add(parsed)
+            elif text and not _cut(text):  # a crash leaves a line without its end, that alone is no fault
                 yield f"audit.log line {number} is damaged"
-        lines = set(self.lines())
         there = dict(commits)
         for seq, head in there.items():
             if ("~", seq, head) not in lines:
@@ -122,10 +124,8 @@ class AuditFile:
 
 
 def _parse(text: str) -> tuple[str, int, str] | None:
-    mark, _, rest = text.partition(" ")
-    number, _, head = rest.partition(" ")
-    whole = mark in ("~", "=") and number.isdecimal() and len(head) == 64 and not set(head) - set("0123456789abcdef")
-    return (mark, int(number), head) if whole else None
+    found = _LINE.fullmatch(text)
+    return (found[1], int(found[2]), found[3]) if found else None
 
 
 def _cut(text: str) -> bool:

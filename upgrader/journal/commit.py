@@ -58,7 +58,7 @@ class Commit:
             raise stale(epoch, meta["epoch"] if meta else 0)
         self.lineage: str = meta["lineage"]
         self.serial: int = meta["serial"]
-        self.seq: int = meta["last_seq"]
+        self.seq = int(meta["last_seq"])
         self.head: str = meta["head"]
         self.first = self.seq + 1
 
