@@ -23,6 +23,13 @@ _ROLLING = ("mariadb", "rabbitmq")
 _NAMES = {"mariadb": "MariaDB", "rabbitmq": "rabbitmq"}
 
 
+def _own(play: dict[str, Any]) -> dict[str, Any]:
+    # the action plugin itself knows which host is out of reach; loading the connection plugin for every task of
+    # every host would double the time of an upgrade
+    tasks = play.pop("tasks")
+    return {**play, "gather_facts": False, "vars": {"ansible_connection": "local"}, "tasks": tasks}
+
+
 def files_of(blueprint: Blueprint) -> Iterator[tuple[str, str]]:
     """(path below the playbook folder, text) of every file."""
     yield "site.yml", _document(_site(blueprint))
@@ -40,7 +47,7 @@ def files_of(blueprint: Blueprint) -> Iterator[tuple[str, str]]:
 
 
 def _site(blueprint: Blueprint) -> list[dict[str, Any]]:
-    plays = [_gather("{{ kolla_action }}")]
+    plays = [_gather()]
     for role in blueprint.roles:
         if role == "nova":
             plays += _nova_plays(blueprint)
@@ -52,33 +59,19 @@ def _site(blueprint: Blueprint) -> list[dict[str, Any]]:
     return plays
 
 
-def _gather(action: str) -> dict[str, Any]:
-    step = {"do": "begin", "action": action, "first": "{{ groups['all'] | first }}"}
-    return {
-        "name": "Gather facts for all hosts",
-        "hosts": "all",
-        "gather_facts": False,
-        "tags": ["always"],
-        "tasks": [{"name": "Gather facts", PLUGIN: step}],
-    }
+def _gather(action: str = "") -> dict[str, Any]:
+    step = {"do": "begin", **({"action": action} if action else {})}
+    tasks = [{"name": "Gather facts", PLUGIN: step}]
+    return _own({"name": "Gather facts for all hosts", "hosts": "all", "tags": ["always"], "tasks": tasks})
 
 
 def _play(blueprint: Blueprint, role: str, name: str, tasks_from: str) -> dict[str, Any]:
     groups = dict.fromkeys(group for item in blueprint.of_role(role) for group in item.groups)
-    return {
-        "name": name,
-        "hosts": list(groups),
-        "gather_facts": False,
-        "tags": [role],
-        "tasks": [_import_role(role, tasks_from)],
-    }
+    return _own({"name": name, "hosts": list(groups), "tags": [role], "tasks": [_import_role(role, tasks_from)]})
 
 
 def _import_role(role: str, tasks_from: str) -> Task:
-    found: Task = {"import_role": {"name": role, "tasks_from": tasks_from}}
-    if role not in ("common", "logs", "kolla_toolbox", "cron"):
-        found["when"] = f"enable_{role.replace('-cell', '').replace('-', '_')} | bool"
-    return found
+    return {"import_role": {"name": role, "tasks_from": tasks_from}}
 
 
 def _nova_plays(blueprint: Blueprint) -> list[dict[str, Any]]:
@@ -98,8 +91,8 @@ def _nova_plays(blueprint: Blueprint) -> list[dict[str, Any]]:
 
 
 def _mariadb_play(name: str, tasks_from: str) -> dict[str, Any]:
-    play = {"name": name, "hosts": ["mariadb"], "gather_facts": False, "tags": ["mariadb"]}
-    return {**play, "tasks": [_import_role("mariadb", tasks_from)]}
+    tasks = [_import_role("mariadb", tasks_from)]
+    return _own({"name": name, "hosts": ["mariadb"], "tags": ["mariadb"], "tasks": tasks})
 
 
 # ---------------------------------------------------------------- roles
@@ -135,19 +128,14 @@ def _tasks(blueprint: Blueprint, role: str, action: str) -> Tasks:
         "precheck": (f"{role} | Validate inventory groups", "precheck"),
         "pull": (f"{role} | Pull images", "pull"),
         "stop": (f"Stopping {role} containers", "stop"),
-        "check": (f"{role} | Check containers", "compare"),
+        "check": (f"{role} | Check containers", "inspect"),
+        "config": ("Copying over config.json files for services", "config"),
     }
     if action in single:
         return [_step(*single[action], role)]
-    if action == "config":
-        return [_configure(role)]
     if action == "deploy-containers":
         return [_check(blueprint, role)]
     return list((_upgrade if action == "upgrade" else _deploy)(blueprint, role))
-
-
-def _configure(role: str) -> Task:
-    return _step("Copying over config.json files for services", "config", role)
 
 
 def _check(blueprint: Blueprint, role: str) -> Task:
@@ -156,12 +144,13 @@ def _check(blueprint: Blueprint, role: str) -> Task:
     name = f"{role} | Check containers" if blueprint.release >= "2024.2" else f"Check {role} containers"
     task = _step(name, "compare", role)
     if role not in _ROLLING:
+        # the action plugin notifies those whose container differs on the host, as the real task does by a template
         task["notify"] = [f"Restart {item.key} container" for item in blueprint.of_role(role)]
     return task
 
 
 def _deploy(blueprint: Blueprint, role: str) -> Iterator[Task]:
-    yield from (_configure(role), _check(blueprint, role))
+    yield _check(blueprint, role)
     if role in ("nova", "nova-cell"):
         return
     yield from _schema_tasks(blueprint, role, ("schema",), parts=("",))
@@ -174,15 +163,15 @@ def _upgrade(blueprint: Blueprint, role: str) -> Iterator[Task]:
     parted = [name for name, task in tasks.items() if task[PLUGIN]["part"]]
     if role == "keystone":
         # its schema changes are handlers, see _handlers
-        yield from (_configure(role), _check(blueprint, role))
+        yield _check(blueprint, role)
         for name, host in (("Init keystone database upgrade", "first"), ("Finish keystone database upgrade", "last")):
-            where = f"inventory_hostname == groups['keystone'] | {host}"
-            yield {**_step(name, "nothing", role), "when": where, "notify": [name], "changed_when": True}
+            task = _step(name, "notify", role)
+            task[PLUGIN]["where"] = host
+            yield {**task, "notify": [name]}
         return
     if role in ("nova", "nova-cell"):
-        yield from (_configure(role), _check(blueprint, role))
+        yield _check(blueprint, role)
         return
-    yield _configure(role)
     if role == "rabbitmq":
         yield {**_step("Enable all stable feature flags", "nothing", role), "run_once": True}
     if not parted:
@@ -230,9 +219,11 @@ def _rolling(role: str) -> Tasks:
 
 
 def _mariadb_commands() -> Iterator[tuple[str, Tasks]]:
-    first = "inventory_hostname == groups['mariadb'] | first"
-    taking = "Taking {{ mariadb_backup_type | default('full') }} database backup via Mariabackup"
-    yield "backup.yml", [{**_step(taking, "backup", "mariadb"), "when": first}]
+    taking = _step(
+        "Taking {{ mariadb_backup_type | default('full') }} database backup via Mariabackup", "backup", "mariadb"
+    )
+    taking[PLUGIN]["where"] = "first"
+    yield "backup.yml", [taking]
     yield "recover_cluster.yml", [{**_step("Starting first MariaDB container", "recover", "mariadb"), "run_once": True}]
 
 
@@ -254,16 +245,9 @@ def _schema_tasks(
 
 
 def _step(name: str, do: str, role: str) -> Task:
-    # every argument is a template for every host: only what a step needs is given
-    step: dict[str, Any] = {"do": do, "role": role, "action": "{{ kolla_action }}"}
-    if do in _WITH_IMAGES:
-        step |= {"release": "{{ openstack_release }}", "tag": "{{ openstack_tag }}", "url": "{{ docker_image_url }}"}
-    if do in ("config", "schema"):
-        step |= {"release": "{{ openstack_release }}"}
-    return {"name": name, PLUGIN: step}
-
-
-_WITH_IMAGES = ("pull", "compare", "restart")
+    # no argument, condition or loop is a template: Ansible compiles them anew for every host, which would be most
+    # of an upgrade's time, so the action plugin looks at the settings itself
+    return {"name": name, PLUGIN: {"do": do, "role": role}}
 
 
 # ---------------------------------------------------------------- YAML

@@ -42,14 +42,25 @@ class Step:
         """Release of the images: what the configuration says, not what the toolchain is."""
         return str(self.args.get("release", ""))
 
+    @property
+    def role(self) -> str:
+        return str(self.args["role"])
+
+    def left_out(self) -> bool:
+        """Whether this cloud goes without the role, or the task is for another host of the role's group."""
+        if not self.args.get("enabled", True):
+            return True
+        where = {"first": 0, "last": -1}.get(str(self.args.get("where", "")))
+        return where is not None and self.groups[self.role][where] != self.host.name
+
     def here(self, name: str) -> bool:
         """Whether the container belongs on this host."""
         return any(self.host.name in self.groups.get(group, ()) for group in self.cloud["containers"][name]["groups"])
 
     def mine(self) -> list[str]:
         """The role's containers that belong on this host."""
-        role = self.args["role"]
-        return [name for name, item in self.cloud["containers"].items() if item["role"] == role and self.here(name)]
+        role, containers = self.role, self.cloud["containers"]
+        return [name for name, item in containers.items() if item["role"] == role and self.here(name)]
 
     def image(self, name: str) -> str:
         return f"{self.args['url']}{self.cloud['containers'][name]['image']}:{self.args['tag']}"
@@ -71,6 +82,8 @@ def run(step: Step) -> Result:
     broken = step.fault("fail")
     if broken:
         return _failed(str(broken.get("message", "a fault was asked for")))
+    if step.left_out():
+        return {"changed": False, "skipped": True, "skip_reason": "Conditional result was False"}
     result = _KINDS[step.args["do"]](step)
     leak = step.fault("leak")
     if leak:
@@ -87,7 +100,7 @@ def _failed(message: str) -> Result:
 
 def _begin(step: Step) -> Result:
     """First task of every play: the host answers; on the first host the play itself is counted."""
-    if step.args.get("first") == step.host.name:
+    if step.groups["all"][0] == step.host.name:
         _note_play(step)
     return {"changed": False}
 
@@ -188,17 +201,31 @@ def _differs(step: Step, name: str) -> bool:
 
 
 def _compare(step: Step) -> Result:
-    """`Check containers`: changed when one of the role's containers is not what it has to be."""
+    """`Check containers` of a deploy or upgrade: writes the configuration, and says which containers to restart.
+
+    Kolla-ansible has some tasks more for this; here one has to do, or a play over nine hosts takes too long.
+    """
+    _config(step)
     differing = [name for name in step.mine() if _differs(step, name)]
-    return {"changed": bool(differing), "containers": differing}
+    keys = [step.cloud["containers"][name]["key"] for name in differing]
+    return {"changed": bool(differing), "notify": [f"Restart {key} container" for key in keys]}
+
+
+def _inspect(step: Step) -> Result:
+    """`check`: every container of the role is there, runs and is not unhealthy; whatever its image."""
+    for name in step.mine():
+        found = step.host.container(name)
+        if found is None or found["status"] != "running":
+            return _failed(f"Container {name} is missing or does not run")
+        if found["health"] == "unhealthy":
+            return _failed(f"Container {name} is unhealthy")
+    return {"changed": False}
 
 
 def _restart(step: Step) -> Result:
     """A handler, or MariaDB's rolling restart: recreate one container if it is not what it has to be."""
     name = step.args["container"]
-    if not step.here(name):
-        return {"changed": False, "skipped": True, "skip_reason": "Conditional result was False"}
-    if not _differs(step, name):
+    if not step.here(name) or not _differs(step, name):
         return {"changed": False}
     reference = step.image(name)
     wrong = step.fault("wrong-image", container=name)
@@ -271,8 +298,13 @@ def _backup(step: Step) -> Result:
     return {"changed": True, "backup": name}
 
 
+def _notify(step: Step) -> Result:
+    """A task that is there to notify a handler."""
+    return {"changed": True}
+
+
 def _nothing(step: Step) -> Result:
-    """A task that only notifies a handler, or whose effect the sandbox does not imitate."""
+    """A task whose effect the sandbox does not imitate."""
     return {"changed": False}
 
 
@@ -374,12 +406,14 @@ _KINDS = {
     "pull": _pull,
     "config": _config,
     "compare": _compare,
+    "inspect": _inspect,
     "restart": _restart,
     "synced": _synced,
     "recover": _recover,
     "stop": _stop,
     "backup": _backup,
     "fernet": _fernet,
+    "notify": _notify,
     "nothing": _nothing,
     "schema": _schema,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +33,45 @@ class ActionModule(ActionBase):  # type: ignore[misc] # ansible has no types
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         known = task_vars or {}
+        args = {"action": self._setting(known, "kolla_action"), **self._task.args}
+        args |= {"enabled": self._enabled(known, str(args.get("role", ""))), **self._image(known)}
         step = steps.Step(
             root=_ROOT,
             host=world.Host(_ROOT, known["inventory_hostname"]),
             task=self._task.get_name(),
-            args=dict(self._task.args),
+            args=args,
             cloud=_CLOUD,
             groups=known["groups"],
             secrets={name: str(known[name]) for name in _SECRETS if name in known},
             check=self._task.check_mode,
         )
         try:
-            return steps.run(step)
+            result = steps.run(step)
         except steps.Unreachable as trouble:
             raise AnsibleConnectionFailure(str(trouble)) from None
+        if "notify" in result and self._task.notify:
+            # this is the worker's own copy of the task; Ansible reads it once the action is done
+            self._task.notify = result.pop("notify")
+        return result
+
+    def _setting(self, known: dict[str, Any], name: str) -> str:
+        """A setting as text; only one that is a template is worked out, since that costs more than the step."""
+        value = known.get(name, "")
+        return str(self._templar.template(value) if isinstance(value, str) and "{{" in value else value).strip()
+
+    def _image(self, known: dict[str, Any]) -> dict[str, str]:
+        get = partial(self._setting, known)
+        release, registry = get("openstack_release"), get("docker_registry")
+        tag = f"{release}-{get('kolla_base_distro')}-{get('kolla_base_distro_version')}{get('openstack_tag_suffix')}"
+        if "openstack_release" not in str(known.get("openstack_tag", "openstack_release")):
+            tag = get("openstack_tag")
+        url = f"{registry}/" if registry else ""
+        return {
+            "release": release,
+            "tag": tag,
+            "url": f"{url}{get('docker_namespace')}/{get('docker_image_name_prefix')}",
+        }
+
+    def _enabled(self, known: dict[str, Any], role: str) -> bool:
+        name = "enable_" + role.removesuffix("-cell").replace("-", "_")
+        return self._setting(known, name).lower() not in ("no", "false", "off", "0")

@@ -1,0 +1,64 @@
+"""Troubles for a sandbox: what `<root>/faults.toml` can ask for, and direct damage.
+
+[[fault]]
+kind = "fail"            # see KINDS
+task = "expand"          # part of the task's name; empty or missing: every task
+host = "ctl1"            # and likewise release (of the images), action (kolla_action), container, database
+times = 1                # how often; missing: always
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from upgrader.errors import UsageError
+from upgrader.sandbox import schemas, store, world
+
+KINDS = {
+    "fail": "the task fails, with `message`",
+    "unreachable": "the host does not answer; names no task or action: for every play, also this tool's own",
+    "slow": "the task takes `seconds` longer before it has any effect",
+    "unhealthy": "the container comes up unhealthy",
+    "wrong-image": "the container is made from `image`, or from one with a tag that is no release",
+    "leak": "the task prints the secret of the variable `secret`",
+    "torn": "the migration of `database` stops in the middle of a script, and every further one fails",
+    "mariadb-refuses-downgrade": "an older server does not start on data files a newer one has converted",
+}
+
+
+def add_fault(root: Path, kind: str, **about: str | int | float) -> None:
+    """Ask for one more trouble. Raises UsageError for a kind there is none of."""
+    if kind not in KINDS:
+        raise UsageError(f"The sandbox has no fault {kind!r}; it has {', '.join(KINDS)}.")
+    # JSON's texts and numbers are TOML's
+    lines = ["[[fault]]", *(f"{name} = {json.dumps(value)}" for name, value in {"kind": kind, **about}.items())]
+    path = root / store.FAULTS
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    store.write_bytes(str(path), (before + "\n".join(lines) + "\n\n").encode())
+
+
+def clear_faults(root: Path) -> None:
+    """No further troubles; damage that was done stays."""
+    (root / store.FAULTS).unlink(missing_ok=True)
+    shutil.rmtree(root / store.FAULTS_USED, ignore_errors=True)
+
+
+def damage_head(root: Path, database: str, *heads: str) -> None:
+    """Overwrite the version rows of a schema. Raises UsageError when there is no such schema."""
+    if schemas.load(str(root), database) is None:
+        raise UsageError(f"The sandbox has no schema {database}.")
+    schemas.set_heads(str(root), database, list(heads))
+
+
+def damage_container(root: Path, host: str, container: str, **changes: str) -> None:
+    """Change what is known of a container, e.g. `health`, `status` or `image`; without changes it is removed."""
+    place = world.Host(str(root), host)
+    found = place.container(container)
+    if found is None:
+        raise UsageError(f"{host} has no container {container}.")
+    if changes:
+        place.put(container, {**found, **changes})
+    else:
+        place.remove(container)
