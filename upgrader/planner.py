@@ -272,17 +272,15 @@ def _open_points(hops: tuple[HopPlan, ...], site: SiteFacts | None) -> tuple[Fin
         for host in site.facts.hosts
         if not host.reachable or host.error
     ]
+    told: set[str] = set()
     for hop in hops:
-        found += [
-            Finding(
-                id=item.id,
-                code=Code.WARNING,
-                message=f"{item.title} (before {hop.target}; this cloud: {item.condition})",
-                next=f"upgrader plan --to {hops[-1].target} --explain {item.id}",
-            )
-            for item in hop.by_hand
-            if item.severity == "blocker" and item.applies == "yes" and item.condition != "always"
-        ]
+        for item in hop.by_hand:
+            certain = item.severity == "blocker" and item.applies == "yes" and item.condition != "always"
+            if certain and item.id not in told:
+                told.add(item.id)
+                message = f"{item.title} (before {hop.target}; this cloud: {item.condition})"
+                explain = f"upgrader plan --to {hops[-1].target} --explain {item.id}"
+                found.append(Finding(id=item.id, code=Code.WARNING, message=message, next=explain))
     if site.passwords is None:
         found.append(Finding(id="passwords-not-read", code=Code.WARNING, message="passwords.yml could not be read"))
     return tuple(found)

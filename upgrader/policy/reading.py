@@ -38,7 +38,9 @@ def _unasked() -> Verdict:
 
 def _mixed(reading: ReleaseReading) -> Verdict:
     releases = sorted({release for _, release, _ in reading.by_service if release})
-    seen = f": {', '.join(releases)} run side by side" if releases else ""
+    seen = f": {reading.how}" if reading.how else ""
+    if len(releases) > 1:
+        seen = f": {', '.join(releases)} run side by side"
     return Verdict(
         "block",
         "mixed-releases",

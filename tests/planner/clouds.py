@@ -1,0 +1,46 @@
+"""Observed clouds made by hand, as `facts.observe` would give them."""
+
+from __future__ import annotations
+
+from upgrader.facts.names import release_names
+from upgrader.facts.reading import read_release
+from upgrader.graph import ReleaseGraph
+from upgrader.model import CloudFacts, ContainerFacts, HostFacts, SchemaHead
+
+CONTROL = ("keystone", "glance_api", "nova_api", "neutron_server", "mariadb", "memcached", "rabbitmq")
+COMPUTE = ("nova_compute", "nova_libvirt", "openvswitch_vswitchd")
+DATABASES = ("keystone", "glance", "nova", "nova_api", "nova_cell0", "neutron")
+
+
+def a_cloud(
+    graph: ReleaseGraph,
+    release: str = "2024.1",
+    *,
+    newer: dict[str, str] | None = None,
+    tag: str = "{}-debian-bookworm",
+    heads_of: str = "",
+    os: str = "debian-12",
+    away: str = "",
+) -> CloudFacts:
+    """Two control nodes and a compute node. `newer`: container → release where it differs; `away`: a host not read."""
+    hosts = []
+    for host, group, names in (
+        ("ctl1", "control", CONTROL),
+        ("ctl2", "control", CONTROL),
+        ("cmp1", "compute", COMPUTE),
+    ):
+        if host == away:
+            hosts.append(HostFacts(name=host, groups=(group,), reachable=False, error="ssh: connect timed out"))
+            continue
+        containers = tuple(
+            ContainerFacts(
+                name=name,
+                image=f"registry:4000/kolla/{name.replace('_', '-')}:{tag.format((newer or {}).get(name, release))}",
+            )
+            for name in names
+        )
+        hosts.append(HostFacts(name=host, groups=(group,), containers=containers, os=os, engine="docker"))
+    known = {} if heads_of == "none" else graph.heads(heads_of or release)
+    heads = tuple(SchemaHead(database=name, heads=known[name]) for name in DATABASES if name in known)
+    reading = read_release(hosts, heads, release_names(graph))
+    return CloudFacts(site="prod", observed_at="2026-11-22T14:00:00Z", hosts=tuple(hosts), heads=heads, reading=reading)
