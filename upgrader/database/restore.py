@@ -10,9 +10,7 @@ import base64
 import io
 import shutil
 import tarfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from upgrader import durable
 from upgrader.config import Site
@@ -22,7 +20,7 @@ from upgrader.database.take import NONE
 from upgrader.errors import UpgraderError
 from upgrader.facts.observe import database_hosts
 from upgrader.facts.parse import Sections, schema_heads, sections
-from upgrader.facts.plays import own_play, work_folder
+from upgrader.facts.plays import own_play, shown, work_folder
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts, Code, Finding
 from upgrader.runner.base import Cancelled, EventSink, PlayResult, Runner
@@ -120,7 +118,7 @@ def _failure(identifier: str, message: str, host: str = "", evidence: str = "") 
 
 
 def _loaded(manifest: Manifest, host: str, result: PlayResult) -> list[Finding]:
-    said: Mapping[str, Any] = result.collected.get(LOAD, {}).get(host, {}).get("msg") or {}
+    said = shown(result, LOAD, host)
     found = sections(str(said.get("stdout", "")))
     if str(said.get("rc")) != "0":
         words = "; ".join(f"{what}: {why}" for what, why in found.failed.items())
@@ -159,7 +157,7 @@ def differences(manifest: Manifest, found: Sections) -> list[str]:
 def _keys_back(hosts: tuple[str, ...], result: PlayResult) -> list[Finding]:
     findings = []
     for host in hosts:
-        said: Mapping[str, Any] = result.collected.get(KEYS, {}).get(host, {}).get("msg") or {}
+        said = shown(result, KEYS, host)
         if str(said.get("rc")) != "0":
             words = str(said.get("stderr", "")).strip() or result.message
             findings.append(_failure("restore-keys", f"{host}: Keystone's keys were not put back: {words}", host))

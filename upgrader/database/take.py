@@ -20,7 +20,7 @@ from upgrader.database import manifest as parts
 from upgrader.database.manifest import BackupSet, sha256_of
 from upgrader.facts.observe import database_hosts, group_hosts_seen
 from upgrader.facts.parse import Sections, galera_facts, schema_heads, sections
-from upgrader.facts.plays import own_play, work_folder
+from upgrader.facts.plays import own_play, shown, work_folder
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts, Code, Finding
 from upgrader.probes.keystone import ANSWER as TOKEN_ANSWER
@@ -110,7 +110,7 @@ def _why(result: PlayResult, host: str) -> str:
 
 
 def _databases(backup_set: BackupSet, host: str, result: PlayResult) -> list[Finding]:
-    said: Mapping[str, Any] = result.collected.get(DUMP, {}).get(host, {}).get("msg") or {}
+    said = shown(result, DUMP, host)
     found = sections(str(said.get("stdout", "")))
     arrived = backup_set.folder / "database" / "dump.tar"
     if str(said.get("rc")) != "0" or not arrived.is_file():

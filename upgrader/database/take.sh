@@ -1,17 +1,21 @@
 # Dumps the service schemas and their accounts into $dir, which exists and is private. Comes after questions.sh.
 # Prints sections; a schema counts only when its dump is closed by its trailer and reads back through gzip.
-# Expects: variable dir. Exits 0 only when every schema and the accounts were dumped.
+# Expects: variables dir and wanted (empty: only look, kolla-ansible's own backup takes the data). Exits 0 only when
+# every schema and the accounts were dumped.
 set -o pipefail
 umask 077
-owner=$(stat -c %u:%g "$dir") || exit 1
-squeeze=gzip
-command -v pigz >/dev/null 2>&1 && squeeze='pigz -p 2'
 failed=0
-rm -f "$dir"/*.gz "$dir"/*.part
-
 ask galera || failed=1
 ask heads || failed=1
 ask rows || failed=1
+ask keystone-endpoint
+[ -n "$wanted" ] || exit "$failed"
+
+owner=$(stat -c %u:%g "$dir") || exit 1
+squeeze=gzip
+command -v pigz >/dev/null 2>&1 && squeeze='pigz -p 2'
+rm -f "$dir"/*.gz "$dir"/*.part
+
 ask schemas || failed=1
 schemas=$(question_schemas | sql)
 

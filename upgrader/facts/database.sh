@@ -1,5 +1,6 @@
-# Asks one database server for its Galera state and the version tables. Changes nothing, always exits 0.
-# Comes after questions.sh.
+# Asks one database server for its Galera state, the version tables and where Keystone is. Changes nothing, always
+# exits 0. Comes after questions.sh.
 ask galera
 ask heads
+ask keystone-endpoint
 exit 0

@@ -15,7 +15,7 @@ from upgrader.config import Site
 from upgrader.errors import EnvironmentMissingError
 from upgrader.facts.heads import ReleaseNames
 from upgrader.facts.parse import DatabaseAnswer, database_answer, host_facts, unreachable_host
-from upgrader.facts.plays import HasHosts, cloud_hosts, own_play
+from upgrader.facts.plays import HasHosts, cloud_hosts, own_play, shown
 from upgrader.facts.reading import read_release
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts, HostFacts, SchemaHead
@@ -131,9 +131,9 @@ def _why(name: str, found: Mapping[str, Any] | None, result: PlayResult) -> str:
 
 def _answers(result: PlayResult) -> dict[str, DatabaseAnswer]:
     found = {}
-    for host, answer in sorted(result.collected.get(ANSWER, {}).items()):
-        said = answer.get("msg")
-        if isinstance(said, Mapping):
+    for host in sorted(result.collected.get(ANSWER, {})):
+        said = shown(result, ANSWER, host)
+        if said:
             found[host] = database_answer(str(said.get("stdout", "")))
     return found
 

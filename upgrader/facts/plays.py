@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from upgrader.config import Site
 from upgrader.kolla.toolchain import Toolchain
-from upgrader.runner.base import Play
+from upgrader.runner.base import Play, PlayResult
 
 CLOUD_GROUP = "baremetal"
 """Group that holds every host of the cloud in kolla-ansible's own inventories
@@ -106,3 +106,9 @@ def own_play(
         expected_hosts=tuple(expected),
         collect=collect,
     )
+
+
+def shown(result: PlayResult, task: str, host: str) -> Mapping[str, Any]:
+    """What a debug task of ours showed for a host; empty when it never came to it."""
+    said = result.collected.get(task, {}).get(host, {}).get("msg")
+    return said if isinstance(said, Mapping) else {}

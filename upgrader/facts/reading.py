@@ -67,6 +67,11 @@ def release_of_label(container: ContainerFacts, names: ReleaseNames) -> str:
     return names.majors.get(int(match[1]), "") if match else ""
 
 
+def release_of(container: ContainerFacts, names: ReleaseNames) -> str:
+    """Release that one container's image names by tag or label; empty when neither does."""
+    return names.of_tag(_tag(container.image)) or release_of_label(container, names)
+
+
 def witnesses(hosts: Iterable[HostFacts], names: ReleaseNames) -> tuple[Witness, ...]:
     """Every container of the cloud that runs and what it says; stopped ones only where nothing runs at all."""
     found = [(host, container) for host in hosts for container in host.containers if is_kolla(container, names)]

@@ -5,10 +5,9 @@ The question is asked inside the Keystone container by token.py; the token itsel
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from upgrader.facts.plays import shown
 from upgrader.model import Finding
 from upgrader.probes.base import failure, good
 from upgrader.runner.base import PlayResult
@@ -23,8 +22,8 @@ def token_findings(result: PlayResult, action: str) -> tuple[Finding, ...]:
     answers = result.collected.get(ANSWER, {})
     if not answers:
         return (failure(ISSUE, "Keystone was not asked for a token", evidence=result.message),)
-    host, answer = sorted(answers.items())[0]
-    said: Mapping[str, Any] = answer.get("msg") or {}
+    host = min(answers)
+    said = shown(result, ANSWER, host)
     ok = str(said.get("ok", "")).lower() == "true"
     words = f"status {said.get('status') or 'none'}: {said.get('error') or 'no words'}"
     if ok and action == "validate":

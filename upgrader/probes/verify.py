@@ -34,7 +34,6 @@ def look(
     """
     keystone, servers = group_hosts(inventory, "keystone"), group_hosts(inventory, "mariadb")
     values = [
-        ("upgrader_database_host", servers[0] if servers else "upgrader_none"),
         ("upgrader_token_host", keystone[0] if keystone and servers else "upgrader_none"),
         ("upgrader_token_action", "validate" if token_file else "issue"),
         ("upgrader_token_file", str(token_file or "")),
