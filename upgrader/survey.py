@@ -26,8 +26,8 @@ from upgrader.kolla.inventory import Inventory, read_inventory
 from upgrader.kolla.passwords import keys, secret_values
 from upgrader.kolla.toolchain import Toolchain, locate
 from upgrader.kolla.vault import Vault
-from upgrader.model import CloudFacts, ToolchainPin
-from upgrader.planner import SiteFacts
+from upgrader.model import Binding, CloudFacts, Plan, ToolchainPin
+from upgrader.planner import Frame, Goal, SiteFacts, plan
 from upgrader.runner.ansible import AnsibleRunner
 from upgrader.status_read import keep_seen
 
@@ -154,3 +154,23 @@ def _pin(toolchain: Toolchain, manifest: Mapping[str, Any]) -> ToolchainPin | No
         return None
     versions = {name: str(manifest[name]) for name in names}
     return ToolchainPin(release=toolchain.release, lock_sha256=toolchain.lock_sha256, **versions)
+
+
+# ---------------------------------------------------------------- for those who drive a run
+
+
+def bind_now(site: Site, graph: ReleaseGraph, facts: CloudFacts, inventory: Inventory) -> Binding:
+    """What a plan made now would depend on; compared with a plan's own, it shows drift."""
+    return bind(site, facts, inventory.sha256, binding_key(site), release_names(graph))
+
+
+def plan_site(site: Site, graph: ReleaseGraph, goal: Goal, *, say: Say = lambda _line: None) -> Plan:
+    """Look at the site and plan. Raises as `survey` and the planner do."""
+    from datetime import UTC, datetime
+
+    from upgrader.by_hand import typed
+
+    graph.release(goal.target)  # a misspelt name is refused before the cloud is looked at
+    facts = survey(site, graph, start=goal.source, say=say)
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return plan(graph, goal, facts, Frame(made_at=now, typed=typed(site), built=built_toolchains(site)))

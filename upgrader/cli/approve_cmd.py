@@ -1,0 +1,53 @@
+"""`upgrader approve`: let a waiting run go on, or accept a named risk. Records a decision; starts nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from upgrader.cli.driving import site_of
+from upgrader.cli.verb import invocation, verb_app
+from upgrader.errors import RefusedError, UsageError
+
+app = verb_app()
+
+
+@app.command()
+def approve(
+    ctx: typer.Context,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept in the journal.")] = "",
+    accept: Annotated[str, typer.Option(metavar="NAME", help="Accept this named risk instead (needs --reason).")] = "",
+) -> None:
+    """Approve what the run waits for. Then `upgrader resume` goes on."""
+    given = invocation(ctx)
+    if accept and not reason.strip():
+        raise UsageError(
+            f"Accepting {accept} needs a reason.",
+            next_command=f"upgrader approve --accept {accept} --reason 'why'",
+            reason="acceptance-without-reason",
+        )
+    from upgrader.session import session
+    from upgrader.states import INFO, Event, State
+
+    with session(site_of(given), "approve", create=False) as opened:
+        snapshot = opened.journal.snapshot()
+        hop = snapshot.hop
+        if snapshot.run is None or hop is None or hop.ended:
+            raise RefusedError("No run waits for anything.", next_command="upgrader status", reason="no-run")
+        if accept and hop.state is not State.HOLD_VERIFY:
+            opened.journal.accept(accept, reason, opened.actor)
+            done = f"Accepted {accept}: {reason}"
+        elif accept:
+            opened.journal.move(hop.index, Event.ACCEPT, opened.actor, f"{accept}: {reason}")
+            done = f"Accepted {accept} for {hop.name}: {reason}"
+        elif INFO[hop.state].kind == "hold":
+            opened.journal.move(hop.index, Event.APPROVE, opened.actor, reason or "approved")
+            done = f"Approved {hop.state.value.removeprefix('hold_')} of {hop.name}."
+        else:
+            raise RefusedError(
+                f"{hop.name} is in {hop.state}, which waits for no approval.",
+                next_command="upgrader status",
+                reason="nothing-to-approve",
+            )
+    typer.echo(f"{done}\nNext:  upgrader resume")

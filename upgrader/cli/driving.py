@@ -1,0 +1,186 @@
+"""What the verbs that drive a run share: signals, the live view, and the ending as words and exit code."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from upgrader.cli.verb import Invocation
+from upgrader.errors import (
+    AttentionError,
+    FailedCleanError,
+    InterruptedRunError,
+    RolledBackError,
+    UpgraderError,
+    UsageError,
+    WaitingError,
+)
+
+if TYPE_CHECKING:
+    from upgrader.config import Site
+    from upgrader.engine import Ending, Engine
+    from upgrader.session import Session
+    from upgrader.views.live import Live
+
+ACCEPT_HELP = "Accept a named risk, with the reason: --accept not-rehearsed='no staging cloud yet'. Repeatable."
+
+
+def site_of(given: Invocation) -> Site:
+    """The site meant by the options; the embedded sandbox is made when it is asked for and not there."""
+    from upgrader.config import SITE_FILE, find_site, load_site, sandbox_home
+
+    path = find_site(given.site)
+    home = sandbox_home()
+    if path == home / "site" / SITE_FILE and not path.exists():
+        from upgrader.sandbox.create import create_sandbox
+
+        create_sandbox(home)
+    return load_site(path)
+
+
+def live(given: Invocation, *, quiet: bool = False) -> Live:
+    from upgrader.views.live import Live
+    from upgrader.views.terminal import in_colour
+
+    return Live(sys.stderr, terminal=in_colour(sys.stderr, given.color), quiet=quiet)
+
+
+class Interrupts:
+    """Ctrl-C once: stop after the attempt. Twice, or SIGTERM, or a lost terminal: let go, the attempt goes on."""
+
+    def __init__(self, say: Live) -> None:
+        self.say = say
+        self.stop = False
+        self.detach = False
+
+    def _interrupt(self, *_: object) -> None:
+        if self.stop:
+            self.detach = True
+            return
+        self.stop = True
+        text = "Stopping after this stage. Ctrl-C again: leave it running and detach."
+        self.say("note", {"text": text})
+
+    def _let_go(self, *_: object) -> None:
+        self.stop = self.detach = True
+
+    @contextmanager
+    def installed(self) -> Iterator[Interrupts]:
+        wanted = {signal.SIGINT: self._interrupt, signal.SIGTERM: self._let_go, signal.SIGHUP: self._let_go}
+        before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def drive(opened: Session, view: Live, *, auto_approve: bool) -> Ending:
+    """Drive the open run of the session to its ending."""
+    with Interrupts(view).installed() as interrupts:
+        try:
+            return engine(opened, interrupts, auto_approve=auto_approve).drive()
+        finally:
+            view.close()
+
+
+def engine(opened: Session, interrupts: Interrupts, *, auto_approve: bool) -> Engine:
+    from upgrader.engine import Engine
+
+    return Engine(
+        opened.conduct(opened.journal.snapshot()),
+        opened.actor,
+        auto_approve=auto_approve,
+        stop_wanted=lambda: interrupts.stop,
+        detach_wanted=lambda: interrupts.detach,
+    )
+
+
+def conclude(ending: Ending, site: Site, given: Invocation) -> None:
+    """Say how it ended. Raises the error whose exit code the ending has; returns for a run that is done."""
+    if ending.kind in ("done", "no_run"):
+        _show_status(site, given)
+        return
+    _raise(ending, site)
+
+
+def _show_status(site: Site, given: Invocation) -> None:
+    from upgrader.status_read import gather
+    from upgrader.views.status import status_page
+    from upgrader.views.terminal import show
+
+    show(status_page(gather(site)), color=given.color)
+
+
+def _raise(ending: Ending, site: Site) -> NoReturn:
+    from upgrader.status_read import gather
+
+    report = gather(site)
+    commands = [f"{choice.command:<45} {choice.what}".rstrip() for choice in report.choices]
+    first = report.choices[0].command if report.choices else "upgrader status"
+    details = ["You can:", *(f"  {line}" for line in commands)] if len(commands) > 1 else []
+    cloud = cloud_words(ending)
+    kinds: dict[str, type[UpgraderError]] = {
+        "waiting": WaitingError,
+        "stopped": InterruptedRunError,
+        "detached": InterruptedRunError,
+        "failed_clean": FailedCleanError,
+        "rolled_back": RolledBackError,
+    }
+    raise kinds.get(ending.kind, AttentionError)(
+        ending.message, cloud=cloud, details=details, next_command=first, reason=ending.kind.replace("_", "-")
+    )
+
+
+def cloud_words(ending: Ending) -> str:
+    """The cloud's condition in one line, as far as the law knows it."""
+    hop = ending.hop
+    if hop is None:
+        return ""
+    from upgrader.states import INFO, Ponr, State
+
+    if hop.state is State.ROLLED_BACK:
+        return f"It runs {hop.source} again, verified."
+    if hop.state is State.HOLD_FINALIZE:
+        return f"It runs {hop.target}, verified; the way back to {hop.source} is still open."
+    if hop.closed:
+        return f"It runs {hop.target}; the way back to {hop.source} is closed."
+    if INFO[hop.state].way_back == "nothing":
+        return f"It runs {hop.source}; no running service was changed on this hop."
+    line = {
+        Ponr.NO: "The point of no return was not passed.",
+        Ponr.POSSIBLE: "The point of no return may be passed.",
+        Ponr.CROSSED: "The point of no return was passed.",
+    }[hop.ponr]
+    mixed = f"It may be mixed ({hop.source} and {hop.target}). " if hop.interrupted else ""
+    return f"{mixed}{line}"
+
+
+def acceptances(values: Sequence[str]) -> dict[str, str]:
+    """`NAME=REASON` words; both have to be there. Raises UsageError."""
+    found = {}
+    for value in values:
+        name, _, reason = value.partition("=")
+        if not name.strip() or not reason.strip():
+            raise UsageError(
+                f"--accept {value!r} wants a name and a reason.",
+                next_command="--accept not-rehearsed='why this is acceptable'",
+                reason="acceptance-without-reason",
+            )
+        found[name.strip()] = reason.strip()
+    return found
+
+
+def ask(question: str, expected: str, given: str | None) -> bool:
+    """Whether the operator typed `expected`: as option, or at the prompt when there is a terminal."""
+    if given is not None:
+        return given.strip() == expected
+    if not sys.stdin.isatty():
+        return False
+    typed: str = typer.prompt(question, default="", show_default=False, err=True)
+    return typed.strip() == expected

@@ -1,0 +1,97 @@
+"""`upgrader resume`: go on after an interruption, a stop, an approval, or a failure that was looked at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from upgrader.cli.driving import ACCEPT_HELP, acceptances, conclude, drive, live, site_of
+from upgrader.cli.verb import invocation, verb_app
+
+if TYPE_CHECKING:
+    from upgrader.journal import HopRow
+    from upgrader.session import Session
+    from upgrader.views.live import Live
+
+app = verb_app()
+
+
+@app.command()
+def resume(
+    ctx: typer.Context,
+    accept: Annotated[list[str] | None, typer.Option(metavar="NAME=REASON", help=ACCEPT_HELP)] = None,
+    auto_approve: Annotated[
+        bool, typer.Option("--auto-approve", help="Approve the upgrade and the end of each hop in advance.")
+    ] = False,
+    takeover: Annotated[
+        bool, typer.Option("--takeover", help="Take over from an owner on another machine that is surely gone.")
+    ] = False,
+) -> None:
+    """Find out how an interrupted stage ended, then go on.
+
+    After a failed or lost upgrade, resuming is your decision to try it again; a failed check starts the hop's checks
+    anew; an interrupted way back is gone on with.
+    """
+    given = invocation(ctx)
+    accepted = acceptances(accept or ())
+    site = site_of(given)
+    from upgrader.session import session
+
+    view = live(given)
+    with session(site, "resume", view, takeover=takeover, create=False) as opened:
+        for name, reason in accepted.items():
+            opened.journal.accept(name, reason, opened.actor)
+        ending = drive(opened, view, auto_approve=auto_approve)
+        if decide(opened, view):
+            ending = drive(opened, view, auto_approve=auto_approve)
+    conclude(ending, site, given)
+
+
+def decide(opened: Session, view: Live) -> bool:
+    """At a rest, record that the operator wants to go on, and where to. False: there is nothing to go on with.
+
+    Called after the engine came to rest, so that an interrupted attempt is settled first. At most one decision is
+    taken per command: a stage that fails again comes back to the operator.
+    """
+    from upgrader.states import Event, State
+
+    snapshot = opened.journal.snapshot()
+    hop = snapshot.hop
+    if hop is None or snapshot.attempt is not None or hop.ended:
+        return False
+    last = snapshot.last_attempt
+    words = {
+        State.FAILED_CLEAN: (Event.RETRY, "resumed: the hop's checks start anew"),
+        State.DECIDE: (Event.RETRY, "resumed: the upgrade is tried again"),
+        State.HOLD_VERIFY: (Event.RECHECK, "resumed: verified again"),
+    }
+    if hop.state in words:
+        event, reason = words[hop.state]
+        opened.journal.move(hop.index, event, opened.actor, reason)
+        view("note", {"text": f"  decision    {reason}"})
+        return True
+    if hop.state is State.NEEDS_ATTENTION and last is not None:
+        return _after_attention(opened, view, hop, last.stage.value)
+    return False
+
+
+def _after_attention(opened: Session, view: Live, hop: HopRow, stage: str) -> bool:
+    from upgrader.cli.rollback_cmd import go_back
+    from upgrader.states import AttemptState, Event, State
+
+    last = opened.journal.snapshot().last_attempt
+    if last is not None and last.stage in (State.ROLLBACK_REDEPLOY, State.ROLLBACK_RESTORE):
+        if last.state not in (AttemptState.UNKNOWN, AttemptState.CANCELED):
+            return False  # it failed for a reason; the operator has to say rollback again
+        opened.journal.move(hop.index, Event.RECONSIDER, opened.actor, "resumed: the interrupted way back goes on")
+        event = Event.REDEPLOY if last.stage is State.ROLLBACK_REDEPLOY else Event.RESTORE
+        go_back(opened, event, "resumed: the interrupted way back goes on")
+        view("note", {"text": f"  decision    {last.stage} goes on"})
+        return True
+    event = Event.RECHECK_OLD if stage == State.VERIFY_OLD.value else Event.RECHECK
+    if stage == State.FINALIZE.value:
+        event = Event.REOPEN
+    opened.journal.move(hop.index, event, opened.actor, "resumed: looked at by a person, checked again")
+    view("note", {"text": "  decision    checked again"})
+    return True

@@ -1,0 +1,176 @@
+"""One command's hold on a site's run: lease, journal, plan and engine, put together.
+
+Composes; decides nothing. Verbs that change a run use `Session`; reading verbs do not, they take no lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from upgrader.conduct import Conduct, Look
+from upgrader.config import Site
+from upgrader.decisions import Situation, Ways, ways
+from upgrader.durable import make_dir
+from upgrader.errors import RefusedError, StaleError, UpgraderError
+from upgrader.facts.names import release_names
+from upgrader.graph import ReleaseGraph, load_graph
+from upgrader.journal import HopRow, Journal, Snapshot, acquire, open_journal
+from upgrader.kolla.inventory import Inventory, read_inventory
+from upgrader.model import CloudFacts, Code, HopPlan, Plan
+from upgrader.plan_file import read_plan, write_plan
+from upgrader.states import AttemptState, State
+from upgrader.survey import look, looking_glass
+
+PLANS = "plans"
+
+
+@dataclass
+class Session:
+    """Lease held, journal entered. `say` hears what happens."""
+
+    site: Site
+    graph: ReleaseGraph
+    journal: Journal
+    actor: str
+    say: Callable[[str, dict[str, Any]], None]
+
+    # ------------------------------------------------------------ the run
+
+    def begin(self, plan: Plan) -> str:
+        """Record the plan and begin its run. Raises RefusedError for blockers and an open run, StaleError for a plan
+        that is not this journal's."""
+        blockers = [f"{finding.id}: {finding.message}" for finding in plan.blockers]
+        if blockers:
+            raise RefusedError(
+                f"The plan has {len(blockers)} blocker{'s' if len(blockers) > 1 else ''}.",
+                cloud="Nothing was changed.",
+                details=blockers,
+                next_command=f"upgrader plan --to {plan.target}",
+                reason="blocked",
+            )
+        write_plan(plan, self._plan_path(plan.sha256))
+        hops = [(hop.source, hop.target) for hop in plan.hops]
+        from upgrader import __version__
+
+        return self.journal.begin_run(plan.document(), plan.sha256, self.actor, hops, engine_version=__version__)
+
+    def conduct(self, snapshot: Snapshot) -> Conduct:
+        """The open run's conduct. Raises RefusedError when there is none."""
+        if snapshot.run is None:
+            raise RefusedError("There is no run.", next_command="upgrader plan --to RELEASE", reason="no-run")
+        path = self._plan_path(snapshot.run.plan_sha256)
+        plan = self._plan(snapshot, path)
+        return Conduct(self.site, self.journal, plan, path, self.say, self.look_at)
+
+    def _plan(self, snapshot: Snapshot, path: Path) -> Plan:
+        """The plan of the run: its file is a copy of what the journal holds, and is written again when it is gone."""
+        assert snapshot.run is not None  # noqa: S101 - the caller has looked
+        if not path.exists():
+            document = self.journal.plan(snapshot.run.id)
+            import json
+
+            write_plan(Plan.model_validate_json(json.dumps(document)), path)
+        plan = read_plan(path)
+        if plan.sha256 != snapshot.run.plan_sha256:
+            raise StaleError(
+                f"{path} is not the plan of the run.", cloud="Nothing was changed.", reason="plan-edited",
+                next_command=f"rm {path}; upgrader resume",
+            )  # fmt: skip
+        return plan
+
+    def _plan_path(self, sha256: str) -> Path:
+        folder = self.site.state_dir / PLANS
+        make_dir(folder, exist_ok=True)
+        return folder / f"{sha256}.json"
+
+    # ------------------------------------------------------------ looking
+
+    def observe(self, release: str) -> tuple[CloudFacts, Inventory]:
+        """One look at the cloud with the toolchain of `release`, kept for `status`."""
+        toolchain = looking_glass(self.site, self.graph, release)
+        inventory = read_inventory(toolchain, self.site.inventory, self.site.vault_password_file)
+        return look(self.site, self.graph, toolchain, inventory), inventory
+
+    def look_at(self, hop: HopPlan) -> Look:
+        """Did an upgrade whose end was lost do all of its work, or none?"""
+        from upgrader.probes.heads import heads
+
+        facts, _ = self.observe(hop.target)
+        names = release_names(self.graph)
+        reading = facts.reading
+
+        def sits_at(release: str) -> bool:
+            bad = any(finding.code is Code.FAILURE for finding in heads(facts, names, release))
+            return reading.kind == "exact" and reading.release == release and not bad
+
+        runs = "; ".join(reading.evidence[:6]) if reading.kind != "exact" else f"every container runs {reading.release}"
+        return Look(sits_at(hop.target), sits_at(hop.source), f"the cloud is {reading.kind}: {runs}")
+
+    # ------------------------------------------------------------ the way back
+
+    def ways(self, snapshot: Snapshot, hop: HopRow, plan: Plan) -> Ways:
+        """The ways back that are open now, from what is seen of the cloud now."""
+        hop_plan = plan.hops[hop.index]
+        began = any(
+            row.launched_at or row.state is not AttemptState.VOID
+            for row in self.journal.attempts(hop.run, hop.index, State.UPGRADE)
+        )
+        heads, server = self._heads_and_server(hop_plan)
+        folder = hop.facts.get("backup_set", "")
+        return ways(
+            Situation(
+                hop=hop_plan,
+                ponr=hop.ponr.value,
+                upgrade_began=began,
+                heads=heads,
+                backup_set=folder,
+                backup_complete=bool(folder) and _whole(Path(folder)),
+                server_before=hop.facts.get("server_before", ""),
+                server_now=server,
+            )
+        )
+
+    def _heads_and_server(self, hop: HopPlan) -> tuple[dict[str, tuple[str, ...]] | None, str]:
+        try:
+            facts, _ = self.observe(hop.target)
+        except UpgraderError:
+            return None, ""
+        if facts.heads_error:
+            return None, ""
+        servers = [host.galera.server_version for host in facts.hosts if host.galera and host.galera.server_version]
+        return {row.database: row.heads for row in facts.heads}, max(servers, default="")
+
+
+def _whole(folder: Path) -> bool:
+    from upgrader.database.manifest import must_be_whole
+
+    try:
+        must_be_whole(folder)
+    except UpgraderError:
+        return False
+    return True
+
+
+@contextmanager
+def session(
+    site: Site,
+    operation: str,
+    say: Callable[[str, dict[str, Any]], None] = lambda _kind, _data: None,
+    *,
+    takeover: bool = False,
+    create: bool = True,
+) -> Iterator[Session]:
+    """Own the site for one command. Raises LockedError naming the holder, and what opening the journal raises."""
+    from upgrader.journal.lease import operator
+
+    graph = load_graph()
+    with (
+        acquire(site.state_dir, operation, takeover=takeover) as lease,
+        open_journal(site.state_dir, create=create) as journal,
+    ):
+        journal.enter(lease)
+        yield Session(site, graph, journal, operator(), say)

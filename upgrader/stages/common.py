@@ -1,0 +1,94 @@
+"""What several stages do the same way: look at the cloud, read the inventory, run one of kolla-ansible's actions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from upgrader.durable import write_atomic
+from upgrader.facts.names import release_names
+from upgrader.facts.observe import observe
+from upgrader.facts.plays import cloud_hosts
+from upgrader.kolla.commands import Action, play
+from upgrader.kolla.inventory import Inventory, missing_groups, read_inventory
+from upgrader.kolla.toolchain import Toolchain
+from upgrader.model import CloudFacts
+from upgrader.runner.base import PlayResult
+from upgrader.stages.base import StageContext, StepFailed
+from upgrader.status_read import keep_seen
+
+EXTRA_GROUPS = "groups.ini"
+
+
+def look(ctx: StageContext, toolchain: Toolchain, inventory: Inventory, *, heads: bool = True) -> CloudFacts:
+    """Observe the cloud in a play of its own; an unreachable host ends the step, by name."""
+    facts = observe(
+        ctx.site,
+        toolchain,
+        ctx.attempt.runner(),
+        ctx.attempt.play_folder("observe"),
+        release_names(ctx.graph),
+        inventory=inventory,
+        heads=heads,
+        cancelled=ctx.attempt.cancelled,
+    )
+    keep(ctx, facts)
+    lost = [host for host in facts.hosts if not host.reachable]
+    if lost:
+        raise StepFailed(
+            "not reachable: " + ", ".join(host.name for host in lost),
+            evidence=[f"{host.name}: {host.error}" for host in lost],
+        )
+    return facts
+
+
+def keep(ctx: StageContext, facts: CloudFacts) -> None:
+    """Keep the observation for later answers of `status`."""
+    keep_seen(ctx.site, facts.document())
+
+
+def inventory_of(ctx: StageContext, toolchain: Toolchain) -> Inventory:
+    return read_inventory(toolchain, ctx.site.inventory, ctx.site.vault_password_file)
+
+
+def extra_groups(ctx: StageContext, inventory: Inventory) -> tuple[Path, ...]:
+    """An inventory file with the groups that the target release adds and the operator's inventory lacks.
+
+    Given to Ansible beside the operator's own, so that checks and pulls work before anything of theirs is edited.
+    """
+    missing = missing_groups(inventory, ctx.hop, ctx.graph)
+    if not missing:
+        return ()
+    lines = []
+    for group, children in missing.items():
+        lines += [f"[{group}:children]", *(child for child in children if child in inventory.groups), ""]
+    path = ctx.attempt.folder / EXTRA_GROUPS
+    write_atomic(path, "\n".join(lines))
+    return (path,)
+
+
+def run_action(
+    ctx: StageContext,
+    action: Action,
+    toolchain: Toolchain,
+    inventory: Inventory,
+    *,
+    hosts: Sequence[str] | None = None,
+    release: str = "",
+    more_inventory: Sequence[Path] = (),
+    watch: Sequence[str] = (),
+) -> PlayResult:
+    """One of kolla-ansible's own actions, with that release's playbooks; `hosts` have to be worked on (default: all).
+
+    `release` overrides `openstack_release` where the operator's globals.yml is not edited yet.
+    """
+    chosen = play(
+        action,
+        toolchain,
+        ctx.site,
+        expected_hosts=cloud_hosts(inventory) if hosts is None else hosts,
+        watch=watch,
+        extra_vars=(("openstack_release", release),) if release else (),
+    )
+    return ctx.run(replace(chosen, inventory=(*chosen.inventory, *more_inventory)))

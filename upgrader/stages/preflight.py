@@ -1,0 +1,103 @@
+"""Stage `preflight`: everything that can be known before anything is touched. All checks run, then one verdict.
+
+Own questions first (what runs, is it whole, is there room, do the files say what the plan says), then
+kolla-ansible's own prechecks with the target's toolchain against the running old cloud. Changes nothing.
+"""
+
+from __future__ import annotations
+
+from upgrader.facts.binding import drift
+from upgrader.facts.names import release_names
+from upgrader.kolla.globals_yml import globals_files, read_globals
+from upgrader.kolla.inventory import Inventory
+from upgrader.kolla.toolchain import Toolchain, verify
+from upgrader.model import CloudFacts, Code, Finding
+from upgrader.probes.containers import containers
+from upgrader.probes.disk import disk, local_disk
+from upgrader.probes.galera import galera
+from upgrader.stages.base import StageContext
+from upgrader.stages.common import extra_groups, inventory_of, look, run_action
+from upgrader.survey import bind_now
+
+
+def work(ctx: StageContext) -> None:
+    with ctx.step("toolchains") as evidence:
+        for toolchain in (ctx.source_toolchain, ctx.target_toolchain):
+            ctx.judge(_toolchain(ctx, toolchain), "the toolchain is not as it was built")
+            evidence.append(f"{toolchain.release}: as built, ansible-playbook starts")
+    toolchain = ctx.target_toolchain
+    with ctx.step("configuration") as evidence:
+        inventory = inventory_of(ctx, toolchain)
+        ctx.judge(_configuration(ctx), "the configuration does not fit the hop")
+        evidence.append(f"globals say {ctx.hop.source}; {len(inventory.hosts)} hosts in the inventory")
+    with ctx.step("cloud") as evidence:
+        facts = look(ctx, toolchain, inventory)
+        ctx.judge(_cloud(ctx, facts, inventory), "the cloud is not fit to be upgraded")
+        evidence.append(f"{facts.reading.release} ({facts.reading.how}), database cluster whole, room enough")
+    with ctx.step("kolla-ansible prechecks") as evidence:
+        _prechecks(ctx, toolchain, inventory)
+        evidence.append(f"prechecks of {ctx.hop.target} pass on every host")
+
+
+def _toolchain(ctx: StageContext, toolchain: Toolchain) -> tuple[Finding, ...]:
+    pin = ctx.hop.toolchain if toolchain.release == ctx.hop.target else ctx.hop.toolchain_back
+    wrong = list(verify(toolchain))
+    if pin.lock_sha256 and toolchain.lock_sha256 != pin.lock_sha256:
+        wrong.append(
+            f"its lock is {toolchain.lock_sha256[:12] or 'missing'}, the plan was made with {pin.lock_sha256[:12]}"
+        )
+    return tuple(
+        Finding(
+            id="toolchain",
+            code=Code.FAILURE,
+            message=f"{toolchain.release}: {line}",
+            next=f"upgrader toolchain build {toolchain.release}",
+        )
+        for line in wrong
+    )
+
+
+def _configuration(ctx: StageContext) -> tuple[Finding, ...]:
+    files = globals_files(ctx.site.config_dir, ctx.hop.source, ctx.site.extra_vars)
+    said = read_globals(files).get("openstack_release")
+    if said in ("", ctx.hop.source):
+        return ()
+    message = f"openstack_release is {said} in the configuration, the cloud is to leave {ctx.hop.source}"
+    return (Finding(id="release-setting", code=Code.FAILURE, message=message, next=f'set it to "{ctx.hop.source}"'),)
+
+
+def _cloud(ctx: StageContext, facts: CloudFacts, inventory: Inventory) -> tuple[Finding, ...]:
+    findings = list(_reading(ctx, facts))
+    if ctx.request.hop == 0 and ctx.plan.binding.running:
+        findings += [
+            Finding(id="drift", code=Code.FAILURE, message=line, next=f"upgrader plan --to {ctx.plan.target}")
+            for line in drift(ctx.plan.binding, bind_now(ctx.site, ctx.graph, facts, inventory))
+        ]
+    findings += containers(facts, release_names(ctx.graph), ctx.hop.source)
+    findings += galera(facts)
+    findings += disk(facts, ctx.site.min_free_bytes, (local_disk(ctx.site.backup_dir), local_disk(ctx.site.state_dir)))
+    return tuple(findings)
+
+
+def _reading(ctx: StageContext, facts: CloudFacts) -> tuple[Finding, ...]:
+    reading = facts.reading
+    if reading.kind == "exact" and reading.release == ctx.hop.source:
+        return ()
+    if reading.kind == "unknown" and ctx.plan.known_by.startswith("the operator's word"):
+        message = f"the cloud does not say what it runs; {ctx.hop.source} is the operator's word"
+        return (Finding(id="release", code=Code.WARNING, message=message),)
+    evidence = "; ".join(reading.evidence[:8])
+    seen = reading.release if reading.kind == "exact" else reading.kind
+    message = f"the cloud runs {seen}, the hop starts at {ctx.hop.source}"
+    return (Finding(id="release", code=Code.FAILURE, message=message, evidence=evidence),)
+
+
+def _prechecks(ctx: StageContext, toolchain: Toolchain, inventory: Inventory) -> None:
+    run_action(
+        ctx,
+        "prechecks",
+        toolchain,
+        inventory,
+        release=ctx.hop.target,
+        more_inventory=extra_groups(ctx, inventory),
+    )
