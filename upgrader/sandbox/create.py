@@ -18,7 +18,8 @@ from pathlib import Path
 from upgrader.errors import RefusedError, UsageError
 from upgrader.sandbox import contents, identity, inventory, schemas, secrets, store, toolchains, world
 from upgrader.sandbox.blueprint import COMMON, CORE, OPTIONAL, Blueprint, blueprint, heads, releases
-from upgrader.sandbox.steps import Step, run
+from upgrader.sandbox.step import Step
+from upgrader.sandbox.steps import run
 
 SITE_FOLDER = "site"
 _TOTAL_KIB = 200 * 1024**2

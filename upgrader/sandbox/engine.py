@@ -154,7 +154,8 @@ def _exec(host: world.Host, words: list[str]) -> int:
         case ["mariadb", *options] if name == "mariadb":
             return _sql(host, _user(options), env.get("MYSQL_PWD", ""))
         case ["mariadb-dump", *options] if name == "mariadb" and "--databases" in options:
-            return _dump(host, _user(options), env.get("MYSQL_PWD", ""), options[options.index("--databases") + 1 :])
+            names = [word for word in options[options.index("--databases") + 1 :] if not word.startswith("--")]
+            return _dump(host, _user(options), env.get("MYSQL_PWD", ""), names)
         case [program, "-", "issue" | "validate" as verb, url, user, _project] if program.endswith("/python"):
             return _token(host, verb, url, user, env)
     raise Refusal(f"the sandbox cannot run this in {name}: {' '.join(command)}", USAGE)

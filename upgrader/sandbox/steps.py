@@ -10,64 +10,9 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from dataclasses import dataclass, field
-from typing import Any
 
-from upgrader.sandbox import identity, schemas, store, world
-
-Result = dict[str, Any]
-
-
-class Unreachable(Exception):  # noqa: N818 - becomes Ansible's own "unreachable"
-    """The host does not answer."""
-
-
-@dataclass
-class Step:
-    """One task on one host, as the play gave it."""
-
-    root: str
-    host: world.Host
-    task: str
-    args: dict[str, Any]
-    cloud: dict[str, Any]
-    """The toolchain's `sandbox.json`: roles, containers, heads and versions of its release."""
-    groups: dict[str, list[str]]
-    """The inventory's groups."""
-    secrets: dict[str, str] = field(default_factory=dict)
-    check: bool = False
-
-    @property
-    def release(self) -> str:
-        """Release of the images: what the configuration says, not what the toolchain is."""
-        return str(self.args.get("release", ""))
-
-    @property
-    def role(self) -> str:
-        return str(self.args["role"])
-
-    def left_out(self) -> bool:
-        """Whether this cloud goes without the role, or the task is for another host of the role's group."""
-        if not self.args.get("enabled", True):
-            return True
-        where = {"first": 0, "last": -1}.get(str(self.args.get("where", "")))
-        return where is not None and self.groups[self.role][where] != self.host.name
-
-    def here(self, name: str) -> bool:
-        """Whether the container belongs on this host."""
-        return any(self.host.name in self.groups.get(group, ()) for group in self.cloud["containers"][name]["groups"])
-
-    def mine(self) -> list[str]:
-        """The role's containers that belong on this host."""
-        role, containers = self.role, self.cloud["containers"]
-        return [name for name, item in containers.items() if item["role"] == role and self.here(name)]
-
-    def image(self, name: str) -> str:
-        return f"{self.args['url']}{self.cloud['containers'][name]['image']}:{self.args['tag']}"
-
-    def fault(self, kind: str, **about: str) -> dict[str, Any] | None:
-        given = {"task": self.task, "host": self.host.name, "release": self.release, "action": self.args["action"]}
-        return store.take_fault(self.root, kind, **{**given, **about})
+from upgrader.sandbox import identity, migrations, schemas, store, world
+from upgrader.sandbox.step import Result, Step, Unreachable, failed
 
 
 def run(step: Step) -> Result:
@@ -75,13 +20,13 @@ def run(step: Step) -> Result:
     if step.fault("unreachable"):
         raise Unreachable(f"Failed to connect to the host via ssh: connect to host {step.host.name} port 22: timed out")
     if not os.path.isdir(step.host.dir):  # noqa: PTH112
-        return _failed(f"{step.host.name} is not a host of this sandbox")
+        return failed(f"{step.host.name} is not a host of this sandbox")
     slow = step.fault("slow")
     if slow:
         time.sleep(float(slow.get("seconds", 1)))
     broken = step.fault("fail")
     if broken:
-        return _failed(str(broken.get("message", "a fault was asked for")))
+        return failed(str(broken.get("message", "a fault was asked for")))
     if step.left_out():
         return {"changed": False, "skipped": True, "skip_reason": "Conditional result was False"}
     result = _KINDS[step.args["do"]](step)
@@ -89,10 +34,6 @@ def run(step: Step) -> Result:
     if leak:
         result["msg"] = f"connecting with {step.secrets.get(str(leak.get('secret', 'database_password')), '')}"
     return result
-
-
-def _failed(message: str) -> Result:
-    return {"failed": True, "msg": message, "changed": False}
 
 
 # ---------------------------------------------------------------- the play as a whole
@@ -137,11 +78,11 @@ def _precheck(step: Step) -> Result:
         known = [group for group in item["groups"] if group in step.groups]
         if item["role"] == role and not known:
             group = item["groups"][0]
-            return _failed(
+            return failed(
                 f"Ansible inventory does not contain the expected group {group} for service {item['key']} in {role}."
             )
     if role == "mariadb" and step.host.container("mariadb") and world.galera_size(step.root) == 0:
-        return _failed("MariaDB cluster exists but is stopped. Please start it using kolla-ansible mariadb-recovery")
+        return failed("MariaDB cluster exists but is stopped. Please start it using kolla-ansible mariadb-recovery")
     return {"changed": False}
 
 
@@ -216,9 +157,9 @@ def _inspect(step: Step) -> Result:
     for name in step.mine():
         found = step.host.container(name)
         if found is None or found["status"] != "running":
-            return _failed(f"Container {name} is missing or does not run")
+            return failed(f"Container {name} is missing or does not run")
         if found["health"] == "unhealthy":
-            return _failed(f"Container {name} is unhealthy")
+            return failed(f"Container {name} is unhealthy")
     return {"changed": False}
 
 
@@ -234,7 +175,7 @@ def _restart(step: Step) -> Result:
     _ensure_image(step, name, reference)
     if name == "mariadb" and _downgrades(step) and step.fault("mariadb-refuses-downgrade", container=name):
         step.host.stop(name, exit_code=1)
-        return _failed("Timeout when waiting for search string MariaDB: the server does not start on newer files")
+        return failed("Timeout when waiting for search string MariaDB: the server does not start on newer files")
     step.host.remove(name)
     unhealthy = step.fault("unhealthy", container=name)
     step.host.create(name, reference, config=_config_of(step, name), health="unhealthy" if unhealthy else "healthy")
@@ -264,7 +205,7 @@ def _note_data_files(step: Step) -> None:
 def _synced(step: Step) -> Result:
     status = world.galera_status(step.root, step.host.name)
     if status["wsrep_local_state_comment"] != "Synced":
-        return _failed(f"wsrep_local_state_comment is {status['wsrep_local_state_comment']}")
+        return failed(f"wsrep_local_state_comment is {status['wsrep_local_state_comment']}")
     return {"changed": False}
 
 
@@ -321,85 +262,6 @@ def _fernet(step: Step) -> Result:
     return {"changed": changed}
 
 
-# ---------------------------------------------------------------- schemas
-
-
-def _schema(step: Step) -> Result:
-    """A oneshot container that runs a service's own migration tool of the images' release."""
-    if world.galera_size(step.root) == 0:
-        return _failed('(2003, "Can\'t connect to MySQL server")')
-    part = str(step.args.get("part", ""))
-    store.note(step.root, f"schema:{step.args['role']}:{part or step.args['kind']}:{step.release}")
-    changed = False
-    for database in step.args["databases"]:
-        result = _migrate(step, database, part)
-        if result.get("failed"):
-            return result
-        changed |= result["changed"]
-    return {"changed": changed}
-
-
-def _migrate(step: Step, database: str, part: str) -> Result:
-    table: dict[str, dict[str, list[str]]] = step.cloud["heads"]
-    target = table.get(step.release, {}).get(database)
-    schema = schemas.load(step.root, database)
-    if target is None or schema is None:
-        return {"changed": False}
-    found = schemas.heads_of(schema)
-    trouble = _refusal(step, database, found)
-    if trouble:
-        return _failed(trouble)
-    if step.args["kind"] == "online":
-        return _online(step, database)
-    if step.fault("torn", database=database):
-        schemas.set_heads(step.root, database, [], release=step.release, task=step.task, torn="yes")
-        return _failed(f"(1050, \"Table '{database}.standardattributes' already exists\")")
-    goal = after(part, found, target)
-    if sorted(goal) == sorted(found):
-        return {"changed": False}
-    schemas.set_heads(step.root, database, goal, release=step.release, task=step.task)
-    store.note(step.root, f"migrate:{database}:{step.release}:{part or 'all'}")
-    return {"changed": True}
-
-
-def _refusal(step: Step, database: str, found: list[str]) -> str:
-    """Why the release's own code does not accept what the version table holds; empty when it does."""
-    if not found:
-        return f"(1050, \"Table '{database}.standardattributes' already exists\")"
-    heads = step.cloud["heads"]
-    known = {row for release in heads if release <= step.release for row in heads[release].get(database, ())}
-    known |= {row.replace("contract", "expand") for row in known}
-    unknown = [row for row in found if row not in known]
-    return f"Can't locate revision identified by '{unknown[0]}'" if unknown else ""
-
-
-def after(part: str, found: list[str], target: list[str]) -> list[str]:
-    """Version rows once `part` of a migration from `found` to `target` is done.
-
-    A schema with an expand and a contract row changes the first with `expand` and the second with `contract`;
-    one with a single row holds both names in between, as Glance does.
-    """
-    if part == "migrate" or sorted(found) == sorted(target):
-        return found
-    if part != "expand":
-        return target
-    new = [row for row in target if row not in found]
-    old = [row for row in found if row not in target]
-    if len(target) == 1:
-        return [*found, *(row.replace("contract", "expand") for row in new)]
-    return [row for row in found if row != old[0]] + new[:1] if old else target
-
-
-def _online(step: Step, database: str) -> Result:
-    """Rows moved while services run: counted once for each release, nothing to do after that."""
-    schema = schemas.load(step.root, database)
-    if schema is None or step.release in schema.get("online", ()):
-        return {"changed": False}
-    schemas.save(step.root, database, {**schema, "online": [*schema.get("online", ()), step.release]})
-    store.note(step.root, f"online:{database}:{step.release}")
-    return {"changed": True}
-
-
 _KINDS = {
     "begin": _begin,
     "precheck": _precheck,
@@ -415,5 +277,5 @@ _KINDS = {
     "fernet": _fernet,
     "notify": _notify,
     "nothing": _nothing,
-    "schema": _schema,
+    "schema": migrations.migrate,
 }

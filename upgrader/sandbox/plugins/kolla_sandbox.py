@@ -22,7 +22,8 @@ _ROOT = str(_HERE.parents[4])
 if _CLOUD["package"] not in sys.path:
     sys.path.append(_CLOUD["package"])
 
-from upgrader.sandbox import steps, world  # noqa: E402 - found through the path that the toolchain names
+from upgrader.sandbox import step as tasks  # noqa: E402 - found through the path that the toolchain names
+from upgrader.sandbox import steps, world  # noqa: E402
 
 _SECRETS = ("database_password", "keystone_admin_password", "rabbitmq_password")
 
@@ -35,7 +36,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # ansible has no types
         known = task_vars or {}
         args = {"action": self._setting(known, "kolla_action"), **self._task.args}
         args |= {"enabled": self._enabled(known, str(args.get("role", ""))), **self._image(known)}
-        step = steps.Step(
+        step = tasks.Step(
             root=_ROOT,
             host=world.Host(_ROOT, known["inventory_hostname"]),
             task=self._task.get_name(),
@@ -47,7 +48,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # ansible has no types
         )
         try:
             result = steps.run(step)
-        except steps.Unreachable as trouble:
+        except tasks.Unreachable as trouble:
             raise AnsibleConnectionFailure(str(trouble)) from None
         if "notify" in result and self._task.notify:
             # this is the worker's own copy of the task; Ansible reads it once the action is done
