@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -49,23 +50,29 @@ def create(play_folder: Path, ident: str) -> tuple[Path, int]:
 
 def discard(play_folder: Path) -> None:
     """Remove the folder of a play that is over. Only for paths this module can have made."""
-    pointer = play_folder / POINTER
-    try:
-        folder = Path(pointer.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
-        return
-    if folder.name.startswith(_prefix()) and folder.parent in (_MEMORY, play_folder) and not folder.is_symlink():
+    folder = _pointed(play_folder)
+    if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)
     with suppress(OSError):
-        durable.remove(pointer)
+        durable.remove(play_folder / POINTER)
+
+
+def _pointed(play_folder: Path) -> Path | None:
+    """The folder noted there, if it is one that `create` can have made."""
+    try:
+        folder = Path((play_folder / POINTER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    ours = re.fullmatch(re.escape(_prefix()) + "[0-9a-f]{32}", folder.name)
+    return folder if ours and folder.parent in (_MEMORY, play_folder) and not folder.is_symlink() else None
 
 
 def sweep(folder: Path) -> int:
     """Discard what killed plays anywhere below `folder` left behind. Returns how many there were."""
     count = 0
     for pointer in folder.rglob(POINTER):
-        target = Path(pointer.read_text(encoding="utf-8", errors="replace"))
-        if not _in_use(target):
+        target = _pointed(pointer.parent)
+        if target is None or not _in_use(target):
             discard(pointer.parent)
             count += 1
     return count
