@@ -59,13 +59,13 @@ def plan(
 
 def _site(given: Invocation, goal: Goal, paper: bool) -> Site | None:
     """The site to look at; None for a paper plan: asked for, or --from given where there is no site."""
-    from upgrader.config import find_site, load_site
-    from upgrader.errors import ConfigError
-
     if paper:
         return None
+    from upgrader.cli.driving import site_of
+    from upgrader.errors import ConfigError
+
     try:
-        return load_site(find_site(given.site))
+        return site_of(given)
     except ConfigError as error:
         if error.reason == "no-site" and goal.source and not given.site:
             return None
