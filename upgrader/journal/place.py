@@ -38,14 +38,16 @@ _LEVELS = {"OFF": 0, "NORMAL": 1, "FULL": 2}
 
 def filesystem_of(path: Path, mounts: str) -> str:
     """Type of the file system that holds the absolute `path`; `mounts` is the text of /proc/self/mounts."""
-    best, found = -1, ""
+    best, found, text = -1, "", f"{path}/"
     for line in mounts.splitlines():
         fields = line.split(" ")
         if len(fields) < 3:
             continue
-        point = fields[1].encode().decode("unicode_escape").encode("latin-1", "replace").decode("utf-8", "replace")
-        inside = point == "/" or path == Path(point) or Path(point) in path.parents
-        if inside and len(point) >= best:
+        point = fields[1]
+        if "\\" in point:  # the kernel writes spaces and the like as octal numbers
+            point = point.encode().decode("unicode_escape").encode("latin-1", "replace").decode("utf-8", "replace")
+        point = point.rstrip("/") + "/"
+        if text.startswith(point) and len(point) >= best:
             best, found = len(point), fields[2]
     return found
 

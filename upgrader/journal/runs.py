@@ -197,6 +197,7 @@ def _settle_run(commit: Commit, run: RunRow, entered: State, actor: str, reason:
 
 
 def _drop_pending(commit: Commit, hops: Sequence[HopRow], target: RunState, actor: str) -> None:
+    """Hops that never began end with their run; the decision was made on the hop that ended it."""
     dropped = State(target)
     event = Event.SUPERSEDE if dropped is State.SUPERSEDED else Event.ABORT
     if dropped is State.ROLLED_BACK:
@@ -205,7 +206,7 @@ def _drop_pending(commit: Commit, hops: Sequence[HopRow], target: RunState, acto
         if hop.state is State.PENDING:
             body: dict[str, Any] = {
                 "from": hop.state, "to": dropped, "event": event, "actor": actor,
-                "reason": f"the run is {target}", "data": {},
+                "reason": f"the run is {target}", "data": {"follows": target},
             }  # fmt: skip
             commit.append("hop_moved", body, run=hop.run, hop=hop.index)
 
