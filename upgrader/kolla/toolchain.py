@@ -19,6 +19,8 @@ from upgrader.errors import EnvironmentMissingError
 
 MANIFEST = "toolchain.json"
 LOCK = "lock.txt"
+PLAIN_CONFIG = Path(__file__).with_name("plain.cfg")
+"""Settings for programs that must not follow the machine's own ansible.cfg."""
 _PASSED_ON = ("HOME", "USER", "LOGNAME", "TMPDIR", "SSH_AUTH_SOCK", "TZ")
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from upgrader.errors import ConfigError
 
-Tree = str | tuple[Any, ...]
+Tree = tuple[Any, ...]
 """A scalar as (tag, text), a sequence or mapping as its name and its items."""
 
 VAULT_HEADER = b"$ANSIBLE_VAULT;"
@@ -39,7 +39,7 @@ class Entry:
     plain: bool
     """Written without quotes, so that YAML decides whether it is text, a number or a truth value."""
     encrypted: bool
-    tree: Tree = field(default="", repr=False)
+    tree: Tree = field(default=(), repr=False)
     """The whole value, nested, with what YAML would make of each scalar."""
 
     @property
@@ -209,13 +209,13 @@ def _tree(node: Any, above: frozenset[int] = frozenset()) -> Tree:
 
 def scalars_below(tree: Tree, key: str = "") -> Iterator[tuple[str, str, str]]:
     """(nearest key above, tag, text) of every scalar in `tree`."""
-    if isinstance(tree, tuple) and tree[0] == "sequence":
+    if tree[0] == "sequence":
         for item in tree[1:]:
             yield from scalars_below(item, key)
-    elif isinstance(tree, tuple) and tree[0] == "mapping":
+    elif tree[0] == "mapping":
         for name, value in tree[1:]:
             yield from scalars_below(value, name[1] if len(name) == 2 else key)
-    elif isinstance(tree, tuple) and len(tree) == 2:
+    elif len(tree) == 2:
         yield key, tree[0], tree[1]
 
 

@@ -1,0 +1,289 @@
+"""passwords.yml: adds the keys that a release newly wants, and says which values must never be shown.
+
+New values are made by the release's own kolla-genpwd and kolla-mergepwd, so their forms (SSH keys, UUIDs, Fernet
+keys) are right. Existing lines keep every byte; a file that is encrypted stays encrypted. Nothing here prints.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from upgrader.durable import make_dir, write_atomic
+from upgrader.errors import ConfigError, EnvironmentMissingError, StaleError
+from upgrader.kolla.commands import genpwd, mergepwd
+from upgrader.kolla.toolchain import Toolchain, environment
+from upgrader.kolla.vault import Vault, decrypt, decrypt_values, encrypt, encrypt_values, encrypted
+from upgrader.kolla.yaml_text import Entry, Tree, YamlText, parse, quoted, read_bytes, scalars_below
+
+REDIS, VALKEY = "redis_master_password", "valkey_master_password"
+_SHORTEST_SECRET = 6
+_SCRATCH = ".upgrader-passwords-"
+
+Valkey = Literal["", "copied", "same", "differs", "aligned"]
+"""How the Valkey password stands to the Redis one. Upstream's move from Redis to Valkey (2025.2) needs them equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordMerge:
+    """A planned merge. Its representation shows names only."""
+
+    path: Path
+    added: tuple[str, ...]
+    empty: tuple[str, ...]
+    """Keys with no value in the operator's file; kolla-ansible refuses most of them, nothing fills them here."""
+    valkey: Valkey
+    before: bytes = field(repr=False)
+    after: bytes = field(repr=False)
+
+
+def keys(path: Path, vault: Vault | None = None) -> tuple[str, ...]:
+    """Names in a passwords file, in its order. Raises ConfigError (unreadable, broken, wrong vault password)."""
+    return tuple(entry.key for entry in _open(path, vault)[1].entries)
+
+
+def secret_values(path: Path, vault: Vault | None = None) -> frozenset[str]:
+    """Every value of at least 6 characters, and every line of the ones with several lines, for redaction.
+
+    Public keys and the marker lines of private keys are left out. Raises ConfigError as `keys` does.
+    """
+    text = _open(path, vault)[1]
+    found: set[str] = set()
+    sealed: list[str] = []
+    for entry in text.entries:
+        for key, tag, value in scalars_below(entry.tree, entry.key):
+            if tag == "!vault":
+                sealed.append(value)
+            elif key != "public_key":
+                found |= _forms(value)
+    for value in decrypt_values(sealed, path, vault):
+        found |= _forms(value)
+    return frozenset(found)
+
+
+def plan_merge(
+    path: Path, toolchain: Toolchain, vault_password_file: Path | None = None, *, align_valkey: bool = False
+) -> PasswordMerge:
+    """What passwords.yml becomes for the toolchain's release; nothing is written.
+
+    A new Valkey password is a copy of the Redis one, as kolla-mergepwd does. `align_valkey` also makes an existing,
+    different one equal: right before the move from Redis to Valkey, wrong once Valkey holds data. Raises ConfigError
+    naming the file, EnvironmentMissingError when the toolchain lacks its programs.
+    """
+    vault = Vault(toolchain, vault_password_file) if vault_password_file else None
+    before, text = _open(path, vault)
+    _sweep(path)
+    example = parse(_example(toolchain), toolchain.example_passwords)
+    missing = [entry for entry in example.entries if text.get(entry.key) is None]
+    plain = text.text
+    state = _valkey_state(text, path, vault, adding=any(entry.key == VALKEY for entry in missing))
+    if state == "differs" and align_valkey:
+        plain, state = _aligned(text), "aligned"
+    if missing:
+        plain = _appended(text, plain, _generated(text, missing, example, toolchain, path, vault))
+    empty = tuple(entry.key for entry in text.entries if entry.empty and entry.key != "docker_registry_password")
+    added = tuple(entry.key for entry in missing)
+    if plain == text.text:
+        return PasswordMerge(path, (), empty, state, before, before)
+    _prove(text, plain, added, changed=VALKEY if state == "aligned" else "")
+    after = plain.encode()
+    if encrypted(before):
+        after = encrypt(plain.encode(), before, path, vault)
+        if decrypt(after, path, vault) != plain.encode():
+            raise ConfigError(f"{path} could not be encrypted again; it was left as it is.", reason="vault-failed")
+    return PasswordMerge(path, added, empty, state, before, after)
+
+
+def apply_merge(merge: PasswordMerge, keep: Path) -> None:
+    """Write a planned merge: a copy (mode 0600) into the folder `keep` first. Keeps owner, mode and links.
+
+    Does nothing when there is nothing to do. Raises StaleError when the file is neither as before nor as after.
+    """
+    now = read_bytes(merge.path)
+    if now == merge.after:
+        return
+    if now != merge.before:
+        raise StaleError(
+            f"{merge.path} was changed by somebody else since the merge was planned.", reason="file-changed"
+        )
+    target = merge.path.resolve()
+    for leftover in target.parent.glob(f".{target.name}.*.tmp"):  # of a run that was killed while writing
+        leftover.unlink(missing_ok=True)
+    make_dir(keep, exist_ok=True)
+    try:
+        write_atomic(keep / f"{merge.path.parent.name}.{merge.path.name}", merge.before)
+        write_atomic(target, merge.after, like=target.stat())
+    except OSError as error:
+        raise ConfigError(f"{merge.path} cannot be written: {error.strerror}.", reason="unwritable-file") from None
+
+
+def _open(path: Path, vault: Vault | None) -> tuple[bytes, YamlText]:
+    data = read_bytes(path)
+    return data, parse(decrypt(data, path, vault) if encrypted(data) else data, path)
+
+
+def _forms(value: str) -> set[str]:
+    lines = [line.strip() for line in value.splitlines()]
+    kept = {line for line in lines if len(line) >= _SHORTEST_SECRET and not line.startswith("-----")}
+    return kept | ({value} if len(value) >= _SHORTEST_SECRET else set())
+
+
+def _example(toolchain: Toolchain) -> bytes:
+    if not (toolchain.example_passwords.is_file() and (toolchain.bin / "kolla-genpwd").exists()):
+        raise EnvironmentMissingError(
+            f"The toolchain of {toolchain.release} has no kolla-genpwd or no list of passwords.",
+            next_command=f"upgrader toolchain build {toolchain.release}",
+            reason="toolchain-missing",
+        )
+    return read_bytes(toolchain.example_passwords)
+
+
+def _generated(
+    text: YamlText, missing: list[Entry], example: YamlText, toolchain: Toolchain, path: Path, vault: Vault | None
+) -> str:
+    """YAML lines of the missing keys with fresh values, in the order of the release's own list."""
+    redis = text.get(REDIS)
+    with _private_folder(path) as folder:
+        # Of the operator's values only the Redis password is needed by the programs, so only it is copied out.
+        known = redis is not None and redis.kind == "scalar" and not redis.encrypted and not redis.empty
+        _write(folder / "old.yml", f"{REDIS}: {quoted(redis.text)}\n" if redis and known else "{}\n")
+        _write(folder / "new.yml", "\n".join(example.lines_of(entry).rstrip() for entry in missing) + "\n")
+        _run(toolchain, genpwd(str(folder / "new.yml")))
+        _run(toolchain, mergepwd(*(str(folder / name) for name in ("old.yml", "new.yml", "final.yml"))))
+        made = parse((folder / "final.yml").read_bytes(), folder / "final.yml")
+    if redis is not None and redis.encrypted:
+        own = {VALKEY: f"{VALKEY}:{text.text[redis.key_end : redis.end].partition(':')[2].rstrip()}\n"}
+    elif redis is not None and known:
+        own = {VALKEY: f"{VALKEY}: {quoted(redis.text)}\n"}
+    else:
+        own = {}
+    found = {entry.key: entry for entry in made.entries}
+    absent = [entry.key for entry in missing if entry.key not in found]
+    if absent:
+        raise EnvironmentMissingError(f"kolla-mergepwd of {toolchain.release} made no {', '.join(absent)}.")
+    lines = {entry.key: own.get(entry.key) or made.lines_of(found[entry.key]).rstrip() + "\n" for entry in missing}
+    if any(tag == "!vault" for entry in text.entries for _key, tag, _text in scalars_below(entry.tree)):
+        lines = _sealed(lines, path, vault)
+    return "".join(lines.values())
+
+
+def _sealed(lines: dict[str, str], path: Path, vault: Vault | None) -> dict[str, str]:
+    """The same entries with every value encrypted, for files whose values are encrypted one by one."""
+    parsed = parse("".join(lines.values()).encode(), path)
+    open_entries = [entry for entry in parsed.entries if not entry.encrypted]
+    plain = [text for entry in open_entries for _key, _tag, text in scalars_below(entry.tree) if text]
+    ciphers = iter(encrypt_values(plain, path, vault))
+    return lines | {entry.key: _vaulted(entry.key, entry.tree, ciphers, "") for entry in open_entries}
+
+
+def _vaulted(key: str, tree: Tree, ciphers: Iterator[str], indent: str) -> str:
+    if tree[0] == "mapping":
+        pairs: tuple[tuple[Tree, Tree], ...] = tree[1:]
+        return f"{indent}{key}:\n" + "".join(_vaulted(str(k[1]), value, ciphers, indent + "  ") for k, value in pairs)
+    if not tree[1]:
+        return f"{indent}{key}:\n"
+    return f"{indent}{key}: !vault |\n" + "".join(f"{indent}  {line}\n" for line in next(ciphers).splitlines())
+
+
+def _valkey_state(text: YamlText, path: Path, vault: Vault | None, *, adding: bool) -> Valkey:
+    redis, valkey = text.get(REDIS), text.get(VALKEY)
+    if redis is None or redis.kind != "scalar" or redis.empty:
+        return ""
+    if valkey is None:
+        return "copied" if adding else ""
+    if valkey.kind != "scalar":
+        return ""
+    values = [decrypt_values([e.text], path, vault)[0] if e.encrypted else e.text for e in (redis, valkey)]
+    return "same" if values[0] == values[1] else "differs"
+
+
+def _aligned(text: YamlText) -> str:
+    redis, valkey = text.get(REDIS), text.get(VALKEY)
+    if redis is None or valkey is None or redis.encrypted or valkey.encrypted or "\n" in text.lines_of(valkey):
+        raise ConfigError(f"{text.path}: set {VALKEY} to the value of {REDIS} by hand.", reason="not-editable")
+    space = " " if valkey.start == valkey.end else ""
+    return text.text[: valkey.start] + space + quoted(redis.text) + text.text[valkey.end :]
+
+
+def _appended(text: YamlText, plain: str, lines: str) -> str:
+    if not text.block:
+        raise ConfigError(
+            f"{text.path} is written in braces; new passwords cannot be added to it.", reason="not-editable"
+        )
+    indent = " " * text.indent
+    new = "".join(f"{indent}{line}{text.eol}" if line else text.eol for line in lines.split("\n")[:-1])
+    return plain + ("" if plain in ("", "\ufeff") or plain.endswith("\n") else text.eol) + new
+
+
+def _prove(text: YamlText, plain: str, added: tuple[str, ...], *, changed: str) -> None:
+    """Raises ConfigError unless every old value is as it was and exactly the intended keys are new."""
+    try:
+        new = {entry.key: entry for entry in parse(plain.encode(), text.path).entries}
+    except ConfigError:
+        new = {}
+    kept = [entry for entry in text.entries if entry.key != changed]
+    whole = all(entry.key in new and _same(entry, new[entry.key]) for entry in kept)
+    named = [*(entry.key for entry in text.entries), *added]
+    if not whole or list(new) != named or (not changed and not plain.startswith(text.text)):
+        raise ConfigError(f"{text.path} cannot be extended safely; nothing was changed.", reason="not-editable")
+
+
+def _same(old: Entry, new: Entry) -> bool:
+    # A line end after the last line of an encrypted block becomes part of the text, and means nothing.
+    return old.tree == new.tree or (old.encrypted and new.encrypted and old.text.rstrip("\n") == new.text.rstrip("\n"))
+
+
+@contextmanager
+def _private_folder(path: Path) -> Iterator[Path]:
+    """A folder only this user can enter, beside the file, gone afterwards."""
+    parent = path.resolve().parent
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-", dir=parent))
+    except OSError as error:
+        raise ConfigError(f"{parent} cannot be written: {error.strerror}.", reason="unwritable-file") from None
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(path: Path) -> None:
+    """Delete private folders whose process was killed."""
+    for folder in path.resolve().parent.glob(f"{_SCRATCH}*"):
+        owner = folder.name.removeprefix(_SCRATCH).partition("-")[0]
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write(path: Path, content: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(content)
+
+
+def _run(toolchain: Toolchain, words: tuple[str, ...]) -> None:
+    program, *arguments = words
+    command = [str(toolchain.bin / program), *arguments]
+    # umask: the programs create their results with mode 0640
+    run = subprocess.run(
+        command,
+        env=environment(toolchain),
+        cwd="/",
+        capture_output=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        umask=0o077,
+    )
+    if run.returncode:  # its output is not repeated: a traceback may hold a value
+        raise EnvironmentMissingError(
+            f"{program} of {toolchain.release} failed with exit code {run.returncode}.",
+            next_command=f"upgrader toolchain build {toolchain.release}",
+            reason="genpwd-failed",
+        )
