@@ -208,8 +208,13 @@ def _token(backup_set: BackupSet, result: PlayResult) -> list[Finding]:
     """A token from before the upgrade: verifying that it still works shows that the keys survived."""
     findings = list(token_findings(result, "issue"))
     path = backup_set.folder / "token.json"
-    if path.is_file() and not any(finding.code is Code.FAILURE for finding in findings):
-        backup_set.record(parts.TOKEN, [path])
+    if any(finding.code is Code.FAILURE for finding in findings):
+        return findings
+    kept = durable.read_json(path).document or {}
+    if not kept.get("token"):
+        path.unlink(missing_ok=True)
+        return [*findings, _missing(parts.TOKEN, "what was written of it is not whole")]
+    backup_set.record(parts.TOKEN, [path])
     return findings
 
 
@@ -217,9 +222,10 @@ def _images(backup_set: BackupSet, asked: Mapping[str, tuple[str, ...]], result:
     rows: dict[str, dict[str, Any]] = {}
     for answer in result.collected.get(IMAGES, {}).values():
         for line in str(answer.get("stdout", "")).splitlines():
-            if line.startswith("{"):
-                row = json.loads(line)
-                rows[_digest(str(row.get("id", "")))] = {key: row.get(key) for key in ("tags", "digests")}
+            image, _, described = line.strip().partition("\t")
+            if described.startswith("{"):
+                row = json.loads(described)
+                rows[_digest(image)] = {key: row.get(key) for key in ("tags", "digests")}
     lost = sorted({image for ids in asked.values() for image in ids} - rows.keys())
     if lost or not asked:
         return [

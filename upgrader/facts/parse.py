@@ -70,11 +70,14 @@ def unreachable_host(name: str, groups: Iterable[str], message: str) -> HostFact
 
 
 def _first_object(lines: Iterable[str]) -> Mapping[str, Any]:
-    for line in lines:
-        found = _object(line)
-        if found is not None:
-            return found
-    return {}
+    """The object in these lines: docker prints it on one, podman over many."""
+    text = "\n".join(lines)
+    start = text.find("{")
+    try:
+        found, _ = json.JSONDecoder().raw_decode(text, max(start, 0))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _object(line: str) -> dict[str, Any] | None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
+from upgrader import durable
 from upgrader.config import Site
 from upgrader.facts.heads import ReleaseNames
 from upgrader.facts.observe import facts_of, observe_play
 from upgrader.facts.plays import HasHosts, group_hosts
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts, Finding
-from upgrader.probes.keystone import ANSWER, PROBES, token_findings
+from upgrader.probes.base import warning
+from upgrader.probes.keystone import ANSWER, OLD, PROBES, token_findings
 from upgrader.runner.base import Cancelled, EventSink, Runner
 
 _PLAYBOOK = Path(__file__).parent / "verify.yml"
@@ -30,8 +33,12 @@ def look(
 ) -> tuple[CloudFacts, tuple[Finding, ...]]:
     """Facts as `observe` gives them, and findings about tokens: a fresh one, and the one in `token_file` if given.
 
-    Raises what `observe` raises. A cloud without database servers or Keystone gets no finding about tokens.
+    A kept token that has expired since proves nothing and is not asked about, which is a warning. Raises what
+    `observe` raises. A cloud without database servers or Keystone gets no finding about tokens.
     """
+    expired = _expired(token_file) if token_file else None
+    if expired:
+        token_file = None
     keystone, servers = group_hosts(inventory, "keystone"), group_hosts(inventory, "mariadb")
     values = [
         ("upgrader_token_host", keystone[0] if keystone and servers else "upgrader_none"),
@@ -44,4 +51,18 @@ def look(
     facts = facts_of(site, result, inventory, names)
     if not keystone or not servers:
         return facts, ()
-    return facts, token_findings(result, "validate" if token_file else "issue")
+    findings = token_findings(result, "validate" if token_file else "issue")
+    return facts, (*findings, expired) if expired else findings
+
+
+def _expired(token_file: Path) -> Finding | None:
+    """A warning when the kept token is past its end; tokens live for a day unless a site says otherwise."""
+    reading = durable.read_json(token_file)
+    ends = str((reading.document or {}).get("expires_at", ""))
+    try:
+        over = datetime.fromisoformat(ends) <= datetime.now(UTC)
+    except (ValueError, TypeError):
+        return None
+    if not over:
+        return None
+    return warning(OLD, f"the token kept with the backup expired at {ends}; whether older tokens work was not asked")

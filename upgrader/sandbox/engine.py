@@ -48,7 +48,7 @@ def _dispatch(host: world.Host, words: list[str]) -> int:
             sys.stdout.write("".join(f"{name}\n" for name in host.containers()))
         case ["inspect", "--type", "container", "--format", form, *names] if form.startswith('{"name"') and names:
             return _inspect(host, names)
-        case ["image", "inspect", "--format", form, *images] if form.startswith('{"id"') and images:
+        case ["image", "inspect", "--format", form, *images] if form.startswith("{") and images:
             return _image_inspect(host, images)
         case ["image", "ls", *_]:
             sys.stdout.write("".join(f"{image['tags'][0]}\n" for image in host.images()))
