@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from upgrader import durable
+from upgrader.journal.errors import JournalError
 from upgrader.journal.rows import EventRow
 
 GENESIS = "0" * 64
@@ -71,9 +72,19 @@ class AuditFile:
     def settle(self, seq: int, head: str) -> None:
         """Finish what a crash left: close a torn line, and keep a commit whose second line is missing.
 
-        Only a promised head is kept: events that were put in by somebody else stay without a line.
+        Only a promised head is kept: events that were put in by somebody else stay without a line. Raises
+        JournalError when the last kept commit is not in the journal, whose last event is `seq` with hash `head`.
         """
-        lines = list(self.lines())
+        lines = set(self.lines())
+        last = max((line[1:] for line in lines if line[0] == "="), default=(0, ""))
+        if last[0] > seq or (last[0] == seq and last[1] != head):
+            raise JournalError(
+                f"the journal ends at event {seq}, but audit.log knows event {last[0]}: an older copy was put back, "
+                "or its end was cut off",
+                cloud="not what this journal says; nothing was changed now",
+                next_command="put back the journal that belongs to audit.log; upgrader history --verify",
+                reason="journal-cut",
+            )
         if self._torn():
             durable.append_line(self.path, "")
         if ("~", seq, head) in lines and ("=", seq, head) not in lines:
