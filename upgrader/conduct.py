@@ -7,7 +7,7 @@ folder's protocol), and the answer to "what became of it?" after this process or
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,8 @@ class Conduct:
     """Looks at the cloud; asked only when evidence is missing. Its errors mean that it cannot be told."""
     options: tuple[tuple[str, str], ...] = ()
     run_stage: str = attempts.RUN_STAGE
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Added to the minimal environment of supervisors."""
 
     def abort_requested(self) -> bool:
         return (self.site.state_dir / ABORT_REQUEST).exists()
@@ -88,7 +90,7 @@ def launch(conduct: Conduct, snapshot: Snapshot, hop: HopRow) -> None:
     )
     conduct.say("attempt", {"hop": hop.name, "stage": hop.state.value, "number": attempt.number})
     folder = attempts.create(conduct.site.state_dir, request)
-    pid = attempts.spawn(folder, run=conduct.run_stage)
+    pid = attempts.spawn(folder, run=conduct.run_stage, env=conduct.env)
     conduct.journal.launched(attempt.id, pid)
     failpoint("engine.launched")
 
