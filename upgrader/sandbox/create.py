@@ -13,6 +13,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 from upgrader.errors import RefusedError, UsageError
@@ -89,7 +90,7 @@ def _launcher(path: Path) -> None:
 
 def engine_command(root: Path) -> str:
     """What is typed on a host to reach the engine; Ansible fills in the host."""
-    words = [sys.executable, "-S", "-E", str(root / "bin" / "engine"), f"{root}/hosts/"]
+    words = [sys.executable, "-S", "-E", "-X", "utf8", str(root / "bin" / "engine"), f"{root}/hosts/"]
     return " ".join(shlex.quote(word) for word in words) + "{{ inventory_hostname }}"
 
 
@@ -157,7 +158,6 @@ def _hosts(root: Path, plan: Blueprint, counts: tuple[int, int, int], wanted: se
     groups = {group: list(names) for group, names in members.items()}
     for name in inventory.host_names(counts):
         _deploy(str(root), name, cloud, groups, wanted)
-    (root / store.EFFECTS).unlink(missing_ok=True)
 
 
 def _deploy(root: str, name: str, cloud: dict[str, object], groups: dict[str, list[str]], wanted: set[str]) -> None:
@@ -169,10 +169,12 @@ def _deploy(root: str, name: str, cloud: dict[str, object], groups: dict[str, li
     for role in dict.fromkeys(item["role"] for item in containers.values()):
         if role not in wanted:
             continue
-        step = Step(root, world.Host(root, name), "", {**args, "role": role, "do": "config"}, cloud, groups)
+        step = Step(
+            root, world.Host(root, name), "", {**args, "role": role, "do": "config"}, cloud, groups, counted=False
+        )
         run(step)
         for container in step.mine():
-            run(Step(root, step.host, "", {**step.args, "do": "restart", "container": container}, cloud, groups))
+            run(replace(step, args={**step.args, "do": "restart", "container": container}))
 
 
 def set_free_space(root: Path, host: str, free_bytes: int) -> None:

@@ -6,7 +6,7 @@ release over a changed schema fails here like it fails there.
 
 from __future__ import annotations
 
-from upgrader.sandbox import schemas, store, world
+from upgrader.sandbox import schemas, world
 from upgrader.sandbox.step import Result, Step, failed
 
 
@@ -15,7 +15,7 @@ def migrate(step: Step) -> Result:
     if world.galera_size(step.root) == 0:
         return failed('(2003, "Can\'t connect to MySQL server")')
     part = str(step.args.get("part", ""))
-    store.note(step.root, f"schema:{step.args['role']}:{part or step.args['kind']}:{step.release}")
+    step.note(f"schema:{step.args['role']}:{part or step.args['kind']}:{step.release}")
     changed = False
     for database in step.args["databases"]:
         result = _change(step, database, part)
@@ -44,7 +44,7 @@ def _change(step: Step, database: str, part: str) -> Result:
     if sorted(goal) == sorted(found):
         return {"changed": False}
     schemas.set_heads(step.root, database, goal, release=step.release, task=step.task)
-    store.note(step.root, f"migrate:{database}:{step.release}:{part or 'all'}")
+    step.note(f"migrate:{database}:{step.release}:{part or 'all'}")
     return {"changed": True}
 
 
@@ -82,5 +82,5 @@ def _online(step: Step, database: str) -> Result:
     if schema is None or step.release in schema.get("online", ()):
         return {"changed": False}
     schemas.save(step.root, database, {**schema, "online": [*schema.get("online", ()), step.release]})
-    store.note(step.root, f"online:{database}:{step.release}")
+    step.note(f"online:{database}:{step.release}")
     return {"changed": True}

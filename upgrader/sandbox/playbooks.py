@@ -16,7 +16,6 @@ from upgrader.sandbox.blueprint import Blueprint, Container
 Task = dict[str, Any]
 Tasks = list[Task]
 
-ACTIONS = ("precheck", "pull", "deploy", "upgrade", "reconfigure", "config", "deploy-containers", "stop", "check")
 PLUGIN = "kolla_sandbox"
 _ROLLING = ("mariadb", "rabbitmq")
 """Roles whose containers are restarted host by host, in a play of their own."""
@@ -39,6 +38,9 @@ def files_of(blueprint: Blueprint) -> Iterator[tuple[str, str]]:
     recover = _mariadb_play("Recover mariadb", "recover_cluster.yml")
     yield f"mariadb{dash}recovery.yml", _document([_gather("mariadb-recovery"), recover])
     yield "post-deploy.yml", _document([_gather("post-deploy")])
+    for action, (name, do) in _PLAIN.items():
+        yield f"actions/{action}.yml", _document([_step(name, do)])
+    yield "actions/none.yml", _document([{"name": "Nothing to do", "meta": "noop"}])
     for role in (*blueprint.roles, *(["nova-cell"] if "nova" in blueprint.roles else [])):
         yield from _role(blueprint, role)
 
@@ -100,9 +102,15 @@ def _mariadb_play(name: str, tasks_from: str) -> dict[str, Any]:
 
 def _role(blueprint: Blueprint, role: str) -> Iterator[tuple[str, str]]:
     folder = f"roles/{role}"
-    yield f"{folder}/tasks/main.yml", _document([{"import_tasks": "{{ kolla_action }}.yml"}])
-    for action in ACTIONS:
-        yield f"{folder}/tasks/{action}.yml", _document(_tasks(blueprint, role, action))
+    own = {"deploy": list(_deploy(blueprint, role)), "upgrade": list(_upgrade(blueprint, role))}
+    own["deploy-containers"] = [_check(blueprint, role)]
+    for action, found in own.items():
+        yield f"{folder}/tasks/{action}.yml", _document(found)
+    names = {**{action: f"{action}.yml" for action in own}, "reconfigure": "deploy.yml"}
+    yield (
+        f"{folder}/tasks/main.yml",
+        _document([_import_by_action(names, "'../../../actions/' ~ kolla_action ~ '.yml'")]),
+    )
     yield f"{folder}/handlers/main.yml", _document(list(_handlers(blueprint, role)))
     if role in _ROLLING:
         yield from _by_action(folder, "restart_services", _rolling(role), _RESTARTING)
@@ -118,24 +126,24 @@ def _role(blueprint: Blueprint, role: str) -> Iterator[tuple[str, str]]:
 
 def _by_action(folder: str, name: str, tasks: Tasks, actions: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """`name`.yml that has `tasks` under some actions and nothing to do, not even to skip, under the others."""
-    yield f"{folder}/tasks/{name}.yml", _document([{"import_tasks": f"{name}/{{{{ kolla_action }}}}.yml"}])
-    for action in ACTIONS:
-        yield f"{folder}/tasks/{name}/{action}.yml", _document(tasks if action in actions else [])
+    yield f"{folder}/tasks/{name}_now.yml", _document(tasks)
+    names = dict.fromkeys(actions, f"{name}_now.yml")
+    yield f"{folder}/tasks/{name}.yml", _document([_import_by_action(names, "'../../../actions/none.yml'")])
 
 
-def _tasks(blueprint: Blueprint, role: str, action: str) -> Tasks:
-    single = {
-        "precheck": (f"{role} | Validate inventory groups", "precheck"),
-        "pull": (f"{role} | Pull images", "pull"),
-        "stop": (f"Stopping {role} containers", "stop"),
-        "check": (f"{role} | Check containers", "inspect"),
-        "config": ("Copying over config.json files for services", "config"),
-    }
-    if action in single:
-        return [_step(*single[action], role)]
-    if action == "deploy-containers":
-        return [_check(blueprint, role)]
-    return list((_upgrade if action == "upgrade" else _deploy)(blueprint, role))
+def _import_by_action(names: dict[str, str], other: str) -> Task:
+    # worked out when the playbook is read, since kolla_action is an extra variable
+    return {"import_tasks": f"{{{{ {names} [kolla_action] | default({other}) }}}}"}
+
+
+_PLAIN = {
+    # actions that are one task in every role
+    "precheck": ("Validate inventory groups", "precheck"),
+    "pull": ("Pull images", "pull"),
+    "stop": ("Stopping containers", "stop"),
+    "check": ("Check containers", "inspect"),
+    "config": ("Copying over config.json files for services", "config"),
+}
 
 
 def _check(blueprint: Blueprint, role: str) -> Task:
@@ -244,10 +252,10 @@ def _schema_tasks(
         yield {**task, "run_once": True}
 
 
-def _step(name: str, do: str, role: str) -> Task:
+def _step(name: str, do: str, role: str = "") -> Task:
     # no argument, condition or loop is a template: Ansible compiles them anew for every host, which would be most
     # of an upgrade's time, so the action plugin looks at the settings itself
-    return {"name": name, PLUGIN: {"do": do, "role": role}}
+    return {"name": name, PLUGIN: {"do": do, **({"role": role} if role else {})}}
 
 
 # ---------------------------------------------------------------- YAML

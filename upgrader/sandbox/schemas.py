@@ -15,6 +15,9 @@ from typing import Any
 from upgrader.sandbox import store, world
 
 Schema = dict[str, Any]
+_CONTROLS = {"\n": "n", "\r": "r", "\0": "0"}
+"""Characters that would end a line on the way, and the letter they are written with behind a backslash."""
+_NAMES = {name: raw for raw, name in _CONTROLS.items()}
 VERSION_TABLES = ("alembic_version", "migrate_version")
 
 
@@ -135,7 +138,9 @@ def _literal(value: Any) -> str:
         return "NULL"
     if isinstance(value, int):
         return str(value)
-    text = str(value).replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+    text = str(value).replace("\\", "\\\\").replace("'", "\\'")
+    for raw, name in _CONTROLS.items():
+        text = text.replace(raw, f"\\{name}")
     return f"'{text}'"
 
 
@@ -164,7 +169,7 @@ def _quoted(text: str, at: int, number: int) -> tuple[str, int]:
             return "".join(found), at + 1
         if text[at] == "\\" and at + 1 < len(text):
             at += 1
-            found.append("\n" if text[at] == "n" else text[at])
+            found.append(_NAMES.get(text[at], text[at]))
         else:
             found.append(text[at])
         at += 1

@@ -28,6 +28,8 @@ class Step:
     """The inventory's groups."""
     secrets: dict[str, str] = field(default_factory=dict)
     check: bool = False
+    counted: bool = True
+    """Whether effects are counted; not while a sandbox is made."""
 
     @property
     def release(self) -> str:
@@ -56,6 +58,10 @@ class Step:
 
     def image(self, name: str) -> str:
         return f"{self.args['url']}{self.cloud['containers'][name]['image']}:{self.args['tag']}"
+
+    def note(self, key: str) -> None:
+        if self.counted:
+            store.note(self.root, key)
 
     def fault(self, kind: str, **about: str) -> dict[str, Any] | None:
         given = {"task": self.task, "host": self.host.name, "release": self.release, "action": self.args["action"]}

@@ -27,7 +27,7 @@ def run(step: Step) -> Result:
     broken = step.fault("fail")
     if broken:
         return failed(str(broken.get("message", "a fault was asked for")))
-    if step.left_out():
+    if step.left_out() or (step.check and step.args["do"] not in _READING):
         return {"changed": False, "skipped": True, "skip_reason": "Conditional result was False"}
     result = _KINDS[step.args["do"]](step)
     leak = step.fault("leak")
@@ -52,9 +52,9 @@ def _note_play(step: Step) -> None:
     other = store.read_if_there(marker)
     me = os.getppid()
     if other and other["pid"] != me and _alive(other["pid"], other["started"]):
-        store.note(step.root, f"overlap:{other['action']}+{step.args['action']}")
+        step.note(f"overlap:{other['action']}+{step.args['action']}")
     store.write(marker, {"pid": me, "started": _started(me), "action": step.args["action"]})
-    store.note(step.root, f"play:{step.args['action']}:{step.cloud['release']}")
+    step.note(f"play:{step.args['action']}:{step.cloud['release']}")
 
 
 def _started(pid: int) -> str:
@@ -101,7 +101,7 @@ def _ensure_image(step: Step, name: str, reference: str) -> bool:
         labels["mariadb_version"] = version["mariadb"]
     added = step.host.add_image(reference, labels)
     if added:
-        store.note(step.root, f"pull:{step.host.name}:{name}:{step.release}")
+        step.note(f"pull:{step.host.name}:{name}:{step.release}")
     return added
 
 
@@ -115,8 +115,7 @@ def _config(step: Step) -> Result:
         wanted = {"digest": _digest(step, name)}
         if store.read_if_there(path) != wanted:
             changed = True
-            if not step.check:
-                store.write(path, wanted)
+            store.write(path, wanted)
     return {"changed": changed}
 
 
@@ -179,7 +178,7 @@ def _restart(step: Step) -> Result:
     step.host.remove(name)
     unhealthy = step.fault("unhealthy", container=name)
     step.host.create(name, reference, config=_config_of(step, name), health="unhealthy" if unhealthy else "healthy")
-    store.note(step.root, f"restart:{step.host.name}:{name}:{step.release}")
+    step.note(f"restart:{step.host.name}:{name}:{step.release}")
     if name == "mariadb":
         _note_data_files(step)
     return {"changed": True}
@@ -214,7 +213,7 @@ def _recover(step: Step) -> Result:
     if world.galera_size(step.root):
         return {"changed": False}
     world.galera_recover(step.root, step.host.name)
-    store.note(step.root, "galera-recovered")
+    step.note("galera-recovered")
     return {"changed": True}
 
 
@@ -222,7 +221,7 @@ def _stop(step: Step) -> Result:
     running = [name for name in step.mine() if step.host.running(name)]
     for name in running:
         step.host.stop(name)
-        store.note(step.root, f"stop:{step.host.name}:{name}")
+        step.note(f"stop:{step.host.name}:{name}")
     return {"changed": bool(running)}
 
 
@@ -262,6 +261,8 @@ def _fernet(step: Step) -> Result:
     return {"changed": changed}
 
 
+_READING = ("begin", "precheck", "inspect", "synced", "nothing")
+"""Kinds that are done in check mode too."""
 _KINDS = {
     "begin": _begin,
     "precheck": _precheck,

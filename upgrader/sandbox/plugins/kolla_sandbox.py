@@ -35,6 +35,9 @@ class ActionModule(ActionBase):  # type: ignore[misc] # ansible has no types
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         known = task_vars or {}
         args = {"action": self._setting(known, "kolla_action"), **self._task.args}
+        if self._task._role is not None:
+            # tasks that all roles share do not name it
+            args.setdefault("role", self._task._role.get_name())
         args |= {"enabled": self._enabled(known, str(args.get("role", ""))), **self._image(known)}
         step = tasks.Step(
             root=_ROOT,
