@@ -6,7 +6,7 @@ import io
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from upgrader.errors import FailedCleanError, RefusedError, UpgraderError
@@ -45,6 +45,7 @@ def test_any_text_can_be_said_on_an_ascii_stream(text: str) -> None:
     CODES.sub("", coloured(page_of(text), 80, "ascii")).encode("ascii")
 
 
+@example(words=["abcdefg"] * 30, width=40)
 @given(st.lists(st.text(alphabet="abcäあ→", min_size=1, max_size=7), max_size=60), st.integers(20, 100))
 def test_wrapping_keeps_every_word_and_the_width(words: list[str], width: int) -> None:
     text = " ".join(words)
