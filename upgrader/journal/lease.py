@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pwd
 import socket
 import uuid
 from contextlib import suppress
@@ -53,6 +54,8 @@ def operator() -> str:
     for variable in ("SUDO_USER", "LOGNAME", "USER"):
         if name := os.environ.get(variable):
             return name
+    with suppress(KeyError):
+        return pwd.getpwuid(os.getuid()).pw_name
     return f"uid {os.getuid()}"
 
 

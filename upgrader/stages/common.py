@@ -57,7 +57,7 @@ def extra_groups(ctx: StageContext, inventory: Inventory) -> tuple[Path, ...]:
 
     Given to Ansible beside the operator's own, so that checks and pulls work before anything of theirs is edited.
     """
-    missing = missing_groups(inventory, ctx.hop, ctx.graph)
+    missing = missing_groups(inventory, ctx.graph.hop(ctx.hop.source, ctx.hop.target))
     if not missing:
         return ()
     lines = []

@@ -38,7 +38,9 @@ def edit(ctx: StageContext, inventory: Inventory) -> list[str]:
     apply_merge(merge, keep)
     if merge.added:
         done.append(f"{merge.path.name}: {len(merge.added)} new passwords")
-    groups = plan_groups(ctx.site.inventory, inventory, ctx.graph.hop(ctx.hop.source, ctx.hop.target))
+    groups = plan_groups(
+        ctx.site.inventory, inventory, ctx.graph.hop(ctx.hop.source, ctx.hop.target), ctx.target_toolchain
+    )
     if groups is not None:
         apply_groups(groups, keep)
         done.append(f"{groups.path.name}: groups {', '.join(groups.added)}")

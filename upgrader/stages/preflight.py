@@ -9,7 +9,7 @@ from __future__ import annotations
 from upgrader.facts.binding import drift
 from upgrader.facts.names import release_names
 from upgrader.kolla.globals_yml import globals_files, read_globals
-from upgrader.kolla.inventory import Inventory
+from upgrader.kolla.inventory import Inventory, plan_groups
 from upgrader.kolla.toolchain import Toolchain, verify
 from upgrader.model import CloudFacts, Code, Finding
 from upgrader.probes.containers import containers
@@ -29,6 +29,8 @@ def work(ctx: StageContext) -> None:
     with ctx.step("configuration") as evidence:
         inventory = inventory_of(ctx, toolchain)
         ctx.judge(_configuration(ctx), "the configuration does not fit the hop")
+        # an inventory that only a person can extend is said here, days before the window
+        plan_groups(ctx.site.inventory, inventory, ctx.graph.hop(ctx.hop.source, ctx.hop.target))
         evidence.append(f"globals say {ctx.hop.source}; {len(inventory.hosts)} hosts in the inventory")
     with ctx.step("cloud") as evidence:
         facts = look(ctx, toolchain, inventory)

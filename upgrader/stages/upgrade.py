@@ -40,11 +40,14 @@ def work(ctx: StageContext) -> None:
 
 def _ground(ctx: StageContext, facts: CloudFacts) -> tuple[Finding, ...]:
     """A first attempt wants the old release and nothing else; a later one finds what the one before left."""
-    first = ctx.request.number == 1 and not ctx.request.after_interrupt
-    found = list(galera(facts))
-    if first:
-        found += containers(facts, release_names(ctx.graph), ctx.hop.source)
-        return tuple(found)
+    if ctx.request.number == 1 and not ctx.request.after_interrupt:
+        return (*galera(facts), *containers(facts, release_names(ctx.graph), ctx.hop.source))
+    # an attempt that was cut off may have left the database servers themselves between two releases: what it takes
+    # to mend them is the very play that follows
+    found = [
+        finding.model_copy(update={"code": Code.WARNING}) if finding.code is Code.FAILURE else finding
+        for finding in galera(facts)
+    ]
     reading = facts.reading
     foreign = [row for row in reading.by_service if row[1] not in ("", ctx.hop.source, ctx.hop.target)]
     if foreign:

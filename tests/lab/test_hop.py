@@ -1,0 +1,213 @@
+"""The real thing: published kolla-ansible takes a running MariaDB and Keystone over a hop, is killed, resumes, goes back.
+
+One test with chapters, because each chapter's cloud is the one the chapter before left behind. What is asserted is
+read from the cloud (images, heads, tokens, rows) beside what the tool says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from upgrader import attempts, processes
+from upgrader.config import load_site
+from upgrader.journal import open_journal
+from upgrader.lab import LabSite
+from upgrader.states import State
+
+pytestmark = pytest.mark.lab
+
+FROM, TO = "2025.1", "2025.2"
+ACCEPT = ["--accept", "not-rehearsed=this lab is its own staging cloud"]
+_UPGRADE_LIMIT = 1800.0
+
+
+@dataclass
+class Cloud:
+    """The lab's site, the command line on it, and Keystone's API as a client sees it."""
+
+    lab: LabSite
+
+    @property
+    def site_file(self) -> Path:
+        return self.lab.site_dir / "upgrader.toml"
+
+    @property
+    def state_dir(self) -> Path:
+        return load_site(self.site_file).state_dir
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-P", "-m", "upgrader", "--site", str(self.site_file), *words]
+
+    def upgrader(self, *words: str, expect: int = 0) -> str:
+        print(f"$ upgrader {' '.join(words)}", flush=True)
+        run = subprocess.run(self.command(*words), capture_output=True, text=True, check=False, timeout=_UPGRADE_LIMIT)
+        print(run.stdout, run.stderr, sep="\n", flush=True)
+        assert run.returncode == expect, f"{words} ended with {run.returncode}, not {expect}"
+        return run.stdout
+
+    def document(self, *words: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.upgrader(*words, "--json"))
+        return found
+
+    # ------------------------------------------------------------ what a client sees
+
+    @property
+    def password(self) -> str:
+        text = (self.lab.site_dir / "kolla" / "passwords.yml").read_text()
+        match = re.search(r"^keystone_admin_password:\s*(\S+)", text, re.MULTILINE)
+        assert match
+        return match[1].strip("'\"")
+
+    def call(self, path: str, *, token: str = "", subject: str = "", body: Any = None, method: str = "") -> Any:
+        headers = {"Content-Type": "application/json"}
+        headers |= {"X-Auth-Token": token} if token else {}
+        headers |= {"X-Subject-Token": subject} if subject else {}
+        data = json.dumps(body).encode() if body is not None else None
+        url = f"{self.lab.api.rstrip('/').removesuffix('/v3')}/v3{path}"
+        request = urllib.request.Request(url, data=data, headers=headers, method=method or None)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=30) as reply:
+            return dict(reply.headers), json.loads(reply.read() or b"{}")
+
+    def token(self) -> str:
+        account = {"name": "admin", "domain": {"id": "default"}, "password": self.password}
+        scope = {"project": {"name": "admin", "domain": {"id": "default"}}}
+        auth = {"identity": {"methods": ["password"], "password": {"user": account}}, "scope": scope}
+        headers, _ = self.call("/auth/tokens", body={"auth": auth})
+        return str(headers["X-Subject-Token"])
+
+    def valid(self, token: str) -> bool:
+        try:
+            self.call("/auth/tokens", token=self.token(), subject=token)
+        except urllib.error.HTTPError as error:
+            assert error.code == 404, error
+            return False
+        return True
+
+    def add_user(self, name: str) -> None:
+        self.call("/users", token=self.token(), body={"user": {"name": name, "password": f"{name}-Pa55word"}})
+
+    def users(self) -> set[str]:
+        _, answer = self.call("/users", token=self.token())
+        return {user["name"] for user in answer["users"]}
+
+    def rows(self) -> dict[str, int]:
+        """Row counts of everything an operator could lose, as the API gives them out."""
+        token = self.token()
+        found = {}
+        for kind in ("users", "projects", "roles", "services", "endpoints", "domains"):
+            _, answer = self.call(f"/{kind}", token=token)
+            found[kind] = len(answer[kind])
+        return found
+
+    # ------------------------------------------------------------ what runs
+
+    def release(self) -> str:
+        """What every container runs, asked of the cloud now; `mixed` where they differ."""
+        cloud = self.document("status", "--observe")["cloud"]
+        return str(cloud["release"] if cloud["kind"] == "exact" else cloud["kind"])
+
+    def state(self) -> State:
+        with open_journal(self.state_dir, readonly=True) as journal:
+            hop = journal.snapshot().hop
+        assert hop is not None
+        return hop.state
+
+
+def kill_in_mid_upgrade(cloud: Cloud, words: list[str], after: str) -> None:
+    """Start the command, and once a task of the upgrade named like `after` began, SIGKILL all that belongs to it."""
+    controller = subprocess.Popen(cloud.command(*words))
+    deadline = time.monotonic() + _UPGRADE_LIMIT
+    attempt = ""
+    while not attempt:
+        assert time.monotonic() < deadline, "the upgrade never came to that task"
+        assert controller.poll() is None, f"the run ended by itself with {controller.returncode}"
+        time.sleep(0.2)
+        with open_journal(cloud.state_dir, readonly=True) as journal:
+            row = journal.snapshot().attempt
+        if row is not None and row.stage is State.UPGRADE:
+            lines, _ = attempts.read_progress(attempts.folder_of(cloud.state_dir, row.id))
+            if any(line.get("kind") == "task_start" and after in str(line.get("task")) for line in lines):
+                attempt = row.id
+    controller.send_signal(signal.SIGKILL)
+    while alive := processes.carrying(processes.ATTEMPT, attempt):
+        for pid in alive:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+    controller.wait()
+
+
+def test_a_real_hop_killed_resumed_taken_back_and_restored(lab: LabSite, tmp_path: Path) -> None:
+    cloud = Cloud(lab)
+    plan = tmp_path / "plan.json"
+    cloud.add_user("before")
+    old_token, rows_before = cloud.token(), cloud.rows()
+    assert cloud.release() == FROM
+
+    # plan, run to the approval
+    cloud.upgrader("plan", "--to", TO, "--out", str(plan))
+    assert [(hop["from"], hop["to"]) for hop in cloud.document("plan", "--to", TO)["hops"]] == [(FROM, TO)]
+    cloud.upgrader("run", str(plan), *ACCEPT, expect=9)
+    assert cloud.state() is State.HOLD_UPGRADE
+    assert cloud.release() == FROM
+    cloud.upgrader("approve", "--reason", "the window is open")
+
+    # killed in the middle of the real upgrade
+    kill_in_mid_upgrade(cloud, ["resume"], after="Creating mysql monitor user")
+    report = cloud.document("status", "--observe")
+    assert report["verdict"] == "interrupted"
+    assert report["cloud"]["kind"] == "mixed", report["cloud"]
+    cloud.upgrader("run", "--to", TO, expect=3)
+
+    # resumed, verified
+    cloud.upgrader("resume", expect=9)
+    assert cloud.state() is State.HOLD_FINALIZE
+    assert cloud.release() == TO
+    assert cloud.valid(old_token)
+    assert cloud.rows() == rows_before
+
+    # taken back by redeploying
+    cloud.upgrader("rollback", "--redeploy", expect=7)
+    assert cloud.release() == FROM
+    assert cloud.valid(old_token)
+    assert cloud.rows() == rows_before
+
+    # upgraded again, with something written after the backup, then restored
+    cloud.upgrader("run", "--to", TO, *ACCEPT, expect=9)
+    cloud.upgrader("approve")
+    cloud.add_user("after-the-backup")
+    token_after_backup = cloud.token()
+    cloud.upgrader("resume", expect=9)
+    assert cloud.release() == TO
+    assert "after-the-backup" in cloud.users()
+    refused = subprocess.run(
+        cloud.command("rollback", "--restore", "--json"), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert refused.returncode == 3
+    assert cloud.release() == TO
+    words = re.search(r'--confirm "([^"]+)"', refused.stderr + refused.stdout)
+    assert words, refused.stderr
+    cloud.upgrader("rollback", "--restore", "--confirm", words[1], expect=7)
+    assert cloud.release() == FROM
+    assert "after-the-backup" not in cloud.users()
+    assert cloud.rows() == rows_before
+    assert cloud.valid(old_token)
+    assert cloud.valid(token_after_backup)
+
+    assert cloud.document("history", "--verify")["faults"] == []
