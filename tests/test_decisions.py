@@ -46,7 +46,7 @@ def a_hop(*rows):
 def situation(*rows, ponr="no", began=True, heads="old", backup="set-1", whole=True, before="", now=""):
     names = {r.database for r in rows if r.database}
     seen = {"old": dict.fromkeys(names, OLD), "new": dict.fromkeys(names, NEW), "none": {}}
-    return Situation(a_hop(*rows), ponr, began, seen[heads] if heads in seen else None, backup, whole, before, now)
+    return Situation(a_hop(*rows), ponr, began, seen.get(heads), backup, whole, before, now)
 
 
 # ---------------------------------------------------------------- redeploy
@@ -110,6 +110,7 @@ def test_a_disabled_service_is_left_out_and_an_unknown_one_is_not():
     assert schema_changers(a_hop(off)) == () and schema_changers(a_hop(maybe)) == (maybe,)
     assert ways(situation(off, ponr="crossed", heads="new")).redeploy
     assert not ways(situation(maybe, ponr="crossed")).redeploy
+    assert not ways(situation(maybe, heads="new")).redeploy
 
 
 # ---------------------------------------------------------------- data stores
@@ -127,6 +128,7 @@ def test_what_counts_as_a_data_store():
         (SERVER, SERVER, True),
         (SERVER, SAME_SERIES, True),
         (SERVER, NEXT_SERIES, False),
+        ("10.6.18-MariaDB", SERVER, False),
         (SERVER, "", False),
         ("", SERVER, False),
         ("", "", False),
