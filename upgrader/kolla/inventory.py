@@ -63,7 +63,8 @@ def read_inventory(toolchain: Toolchain, path: Path, vault_password_file: Path |
     digest = _digest(path)
     data = _listed(toolchain, path, vault_password_file)
     groups = _memberships(data)
-    broken = [name for name in {*groups, *groups.get("all", ())} if not name.isprintable()]
+    # Ansible shows "?" where a name is not UTF-8, so several such hosts would look like one.
+    broken = [name for name in {*groups, *groups.get("all", ())} if "?" in name or not name.isprintable()]
     if broken:
         raise ConfigError(
             f"The inventory {path} has a name with unreadable characters: {broken[0]!a}.", reason="broken-inventory"
