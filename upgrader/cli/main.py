@@ -66,9 +66,9 @@ def root(
     site: Annotated[
         str | None,
         typer.Option(
-            metavar="PATH|NAME|sandbox",
+            metavar="PATH|sandbox",
             envvar="UPGRADER_SITE",
-            help="The cloud: its upgrader.toml, the folder of it, its name, or 'sandbox'.",
+            help="The cloud: its upgrader.toml, or the folder of it, or 'sandbox'.",
         ),
     ] = None,
     no_color: Annotated[bool, typer.Option("--no-color", help="Plain text, as in a pipe.")] = False,

@@ -16,7 +16,7 @@ class Invocation:
     """The options that stand before (or after) every verb; Typer carries it as `ctx.obj`."""
 
     site: str | None = None
-    """What `--site` or UPGRADER_SITE says: a path, a name, or `sandbox`; None: look in the current folder."""
+    """What `--site` or UPGRADER_SITE says: a path, or `sandbox`; None: look in the current folder."""
     color: bool = True
     """False after `--no-color`; NO_COLOR and a pipe are the views' own business."""
 
