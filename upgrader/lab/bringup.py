@@ -46,16 +46,18 @@ def lab_up(
     folder = LabFolder(dir.resolve())
     check_machine(folder.root, fresh=not (folder.cache / "registry").exists())
     with folder.lock():
-        return _up(folder, controllers, release, also, toolchains, deploy)
+        folder.log.mkdir(parents=True, exist_ok=True)
+        steps = Steps(folder.log, folder.timings, again=f"upgrader lab up --dir {folder.root}")
+        record = _record(folder, controllers=controllers, release=release, also=also)
+        installed = _install_packages(steps)
+        if toolchains is not None:
+            record = replace(record, toolchains=str(toolchains.resolve()))
+        record = replace(record, packages=tuple(sorted({*record.packages, *installed})))
+        folder.write_record(record)
+        return _up(folder, record, steps, deploy=deploy)
 
 
-def _up(
-    folder: LabFolder, controllers: int, release: str, also: str, toolchains: Path | None, deploy: bool
-) -> LabSite:
-    folder.log.mkdir(parents=True, exist_ok=True)
-    steps = Steps(folder.log, folder.timings, again=f"upgrader lab up --dir {folder.root}")
-    installed = _install_packages(steps)
-    record = _record(folder, controllers, release, also, toolchains, installed)
+def _up(folder: LabFolder, record: LabRecord, steps: Steps, *, deploy: bool) -> LabSite:
     with steps.step("engine, network and registry"):
         docker = start_engine(folder, record)
         ensure_network(docker, record)
@@ -100,32 +102,25 @@ def describe(folder: LabFolder, record: LabRecord, timings: dict[str, float]) ->
     )
 
 
-def _record(
-    folder: LabFolder, controllers: int, release: str, also: str, toolchains: Path | None, installed: tuple[str, ...]
-) -> LabRecord:
-    """The record of this folder, written at the first `up`; UsageError when another lab is asked for than it holds."""
+def _record(folder: LabFolder, *, controllers: int, release: str, also: str) -> LabRecord:
+    """The record of this folder, or a new one; UsageError when another lab is asked for than the folder holds."""
     known = folder.read_record()
     if known is None:
-        known = LabRecord(
+        return LabRecord(
             release=release,
             also=also,
             controllers=controllers,
             subnet=free_subnet(),
             port=free_port(),
             bridge=f"uplab-{folder.tag}",
-            toolchains=str((toolchains or folder.root / "toolchains").resolve()),
-            packages=installed,
+            toolchains=str(folder.root / "toolchains"),
         )
-        folder.write_record(known)
     if (known.release, known.also, known.controllers) != (release, also, controllers):
         raise UsageError(
             f"{folder.root} holds a lab of {known.controllers} controller(s) at {known.release} with {known.also}",
             cloud="the lab is as it was",
             next_command=f"upgrader lab down --dir {folder.root}",
         )
-    if installed:
-        known = replace(known, packages=tuple(sorted({*known.packages, *installed})))
-        folder.write_record(known)
     return known
 
 

@@ -131,10 +131,9 @@ class Builder:
         (root / "etc/resolv.conf").unlink(missing_ok=True)
         (root / "etc/hostname").unlink(missing_ok=True)
         with subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE) as archive:
-            assert archive.stdout is not None
             changes = [word for change in self._changes(image) for word in ("--change", change)]
             command = self.docker.command("import", *changes, "-", image.reference)
-            self.steps.run("image-base", command, env=self.docker.env, stdin=archive.stdout.fileno())
+            self.steps.run("image-base", command, env=self.docker.env, stdin=archive.stdout)
         shutil.rmtree(root, ignore_errors=True)
         self._refresh_package_lists(image)
 
@@ -144,14 +143,17 @@ class Builder:
         self.steps.run("image-base", self.docker.command(*command), env=self.docker.env)
 
     def _from_script(self, image: Image) -> None:
-        assert image.parent is not None
-        self._ensure_local(image.parent)
+        parent = image.parent
+        if parent is None:
+            raise UpgraderError(f"image {image.name} has neither a parent nor a bootstrap")
+        self._ensure_local(parent)
         log = f"image-{image.key}"
         container = f"lab-build-{image.key}"
         self.docker.attempt("rm", "--force", container)
-        start = f'export RELEASE={image.release.name if image.release else ""}; exec bash /lab/images/scripts/{image.script}'
+        release = image.release.name if image.release else ""
+        start = f"export RELEASE={release}; exec bash /lab/images/scripts/{image.script}"
         command = ["run", "--name", container, "--network", "host", "--user", "root", "--workdir", "/"]
-        command += [*self._mounts(image), "--entrypoint", "/bin/bash", image.parent.reference, "-c", start]
+        command += [*self._mounts(image), "--entrypoint", "/bin/bash", parent.reference, "-c", start]
         self.steps.run(log, self.docker.command(*command), env=self.docker.env)
         changes = [word for change in self._changes(image) for word in ("--change", change)]
         self.steps.run(log, self.docker.command("commit", *changes, container, image.reference), env=self.docker.env)
@@ -220,7 +222,16 @@ def download(folder: LabFolder, steps: Steps, requirement: str) -> Path:
     environment = folder.cache / "pip"
     if not (environment / "bin/pip").exists():
         steps.run("fetch", [sys.executable, "-m", "venv", "--clear", environment])
-    pip = [environment / "bin/python", "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    pip: list[str | Path] = [
+        environment / "bin/python",
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+    ]
     steps.run("fetch", [*pip, "--python-version", "3.11", "--dest", wheels, requirement])
     found = next(wheels.glob(f"{name}-{version}-*.whl"), None)
     if found is None:
@@ -237,7 +248,7 @@ def _unpack(wheel: Path, target: Path, places: dict[str, str]) -> None:
     with zipfile.ZipFile(io.BytesIO(wheel.read_bytes())) as archive:
         for member in archive.infolist():
             for mark, place in places.items():
-                before, found, after = member.filename.partition(mark)
+                _, found, after = member.filename.partition(mark)
                 if found and not member.is_dir() and not f"/{after}".startswith("/tests/"):
                     path = spare / place / after if after else spare / place
                     path.parent.mkdir(parents=True, exist_ok=True)

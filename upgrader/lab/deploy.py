@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -44,12 +43,11 @@ def run_playbook(folder: LabFolder, toolchain: Toolchain, steps: Steps, action: 
     recap: dict[str, tuple[int, int]] = {}
     command = playbook_command(folder, toolchain, action)
     with path.open("w") as log:
-        os.chmod(path, 0o600)  # output of tasks can hold what a playbook forgot to hide
+        path.chmod(0o600)  # output of tasks can hold what a playbook forgot to hide
         process = subprocess.Popen(
             command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
-        assert process.stdout is not None
-        for line in process.stdout:
+        for line in process.stdout or ():
             log.write(line)
             found = RECAP.match(line)
             if found:
@@ -70,12 +68,14 @@ def run_playbook(folder: LabFolder, toolchain: Toolchain, steps: Steps, action: 
 def _show(steps: Steps, line: str) -> None:
     """The running task in one line that is written over, on a terminal only."""
     if sys.stderr.isatty():
-        print(f"\r\x1b[K        {line[5:].split('*')[0].strip()[:90]}", end="", file=sys.stderr, flush=True)
+        sys.stderr.write(f"\r\x1b[K        {line[5:].partition('*')[0].strip()[:90]}")
+        sys.stderr.flush()
 
 
 def _clear() -> None:
     if sys.stderr.isatty():
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
 
 
 def token(folder: LabFolder, record: LabRecord) -> str:

@@ -211,7 +211,7 @@ def _local_indexes(settings: dict[str, str]) -> tuple[dict[str, str], dict[Path,
 
 
 def write_build_settings(folder: Path) -> dict[Path, str]:
-    """Fills the folder a build sees as /lab; returns further folders to bind and where. Files are readable by root only."""
+    """Fills the folder a build sees as /lab, readable by root only; returns further folders to bind, and where."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     for name in ("keyrings", "images", "kolla", "collections", "pip", "pip-cache"):
@@ -227,7 +227,11 @@ def write_build_settings(folder: Path) -> dict[Path, str]:
     apt = [*apt_settings(), 'Dir::Etc::sourcelist "/lab/sources.list";', 'Dir::Etc::sourceparts "/dev/null";']
     apt += ['Dir::State::lists "/lab/apt-lists";', 'Acquire::Languages "none";', 'APT::Sandbox::User "root";']
     settings, bound = _local_indexes(pip_settings())
-    settings |= {"PIP_CACHE_DIR": "/lab/pip-cache", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"}
+    settings |= {
+        "PIP_CACHE_DIR": "/lab/pip-cache",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_ROOT_USER_ACTION": "ignore",
+    }
     for name in ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
         if os.environ.get(name):
             settings[name] = os.environ[name]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -22,10 +21,6 @@ Dir = Annotated[Path, typer.Option("--dir", help="Folder that holds everything o
 DEFAULT = Path("/var/lib/upgrader-lab")
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
-
-
 @app.command()
 def up(
     dir: Dir = DEFAULT,  # noqa: A002 - the option's own name
@@ -39,18 +34,22 @@ def up(
     from upgrader.lab import lab_up
 
     lab = lab_up(dir, controllers=controllers, release=release, also=also, toolchains=toolchains, deploy=deploy)
-    print(f"site        {lab.site_dir}")
-    print(f"API         {lab.api}  (admin password: keystone_admin_password in {lab.site_dir}/kolla/passwords.yml)")
-    print(f"engine      DOCKER_HOST={lab.docker_host}")
-    print(f"registry    {lab.registry}")
-    print(f"next        upgrader plan --site {lab.site_dir}/upgrader.toml --to {lab.also}")
+    typer.echo(f"site        {lab.site_dir}")
+    typer.echo(
+        f"API         {lab.api}  (admin password: keystone_admin_password in {lab.site_dir}/kolla/passwords.yml)"
+    )
+    typer.echo(f"engine      DOCKER_HOST={lab.docker_host}")
+    typer.echo(f"registry    {lab.registry}")
+    typer.echo(f"next        upgrader plan --site {lab.site_dir}/upgrader.toml --to {lab.also}")
 
 
 @app.command()
 def down(
     dir: Dir = DEFAULT,  # noqa: A002
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    keep_cache: Annotated[bool, typer.Option("--keep-cache", help="Keep images and toolchains for a quick up.")] = False,
+    keep_cache: Annotated[
+        bool, typer.Option("--keep-cache", help="Keep images and toolchains for a quick up.")
+    ] = False,
 ) -> None:
     """Take the lab down and leave nothing of it."""
     from upgrader.lab import lab_down
@@ -58,9 +57,9 @@ def down(
     if not yes:
         typer.confirm(f"Remove the lab in {dir} with its cloud and all data?", abort=True, err=True)
     packages = lab_down(dir, keep_cache=keep_cache)
-    print(f"removed     {dir}" + (" (images and toolchains kept)" if keep_cache else ""))
+    typer.echo(f"removed     {dir}" + (" (images and toolchains kept)" if keep_cache else ""))
     if packages:
-        print(f"installed   {' '.join(packages)}  (by apt at the first up; they stay)")
+        typer.echo(f"installed   {' '.join(packages)}  (by apt at the first up; they stay)")
 
 
 @app.command()
@@ -73,14 +72,14 @@ def status(
 
     found = inspect(dir)
     if as_json:
-        print(json.dumps(asdict(found), indent=1))
+        typer.echo(json.dumps(asdict(found), indent=1))
         return
-    print(f"lab         {found.dir}: {found.state}")
+    typer.echo(f"lab         {found.dir}: {found.state}")
     for name, alive in found.services.items():
-        print(f"{name:<11} {'running' if alive else 'not running'}")
+        typer.echo(f"{name:<11} {'running' if alive else 'not running'}")
     for node in found.nodes:
-        print(f"{node.name:<11} {node.state}, {node.address}, {len(node.containers)} containers")
+        typer.echo(f"{node.name:<11} {node.state}, {node.address}, {len(node.containers)} containers")
         for container in node.containers:
-            print(f"            {container.name:<18} {container.image}  {container.status}")
+            typer.echo(f"            {container.name:<18} {container.image}  {container.status}")
     if found.next_command:
-        print(f"next        {found.next_command}")
+        typer.echo(f"next        {found.next_command}")

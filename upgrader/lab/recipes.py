@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from upgrader.errors import UsageError
 
@@ -95,12 +96,10 @@ def release(name: str) -> Release:
         ) from None
 
 
-def _inputs(raw: dict[str, object], of_release: Release | None) -> tuple[Path, ...]:
+def _inputs(raw: dict[str, Any], of_release: Release | None) -> tuple[Path, ...]:
     script = raw.get("script")
     found = [IMAGES / "scripts" / str(script), IMAGES / "scripts" / "lib.sh"] if script else []
-    folders = raw.get("files", [])
-    assert isinstance(folders, list)
-    for folder in folders:
+    for folder in raw.get("files", ()):
         inside = sorted(path for path in (IMAGES / folder).rglob("*") if path.is_file())
         if folder == "locks" and of_release is not None:
             inside = [path for path in inside if of_release.name in path.name]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 import subprocess
 from pathlib import Path
@@ -84,6 +83,7 @@ enable_mariabackup: "yes"
 def lab_yml(record: LabRecord, *, resource: bool) -> str:
     lines = ["---", "# What only the lab needs; read after globals.yml, so it wins."]
     lines += ['enable_mariadb_clustercheck: "no"   # its image is not built']
+    lines += ['prechecks_enable_host_ntp_checks: "no"   # a node has the clock of this machine']
     if not resource:
         lines += ["default_container_dimensions: {}   # limits cannot be raised without CAP_SYS_RESOURCE"]
     if record.controllers > 1:
@@ -105,7 +105,10 @@ def inventory(folder: LabFolder, record: LabRecord, docker: Docker, multinode: s
     ]
     for place in PLACES:
         head += [f"[{place}]", *record.nodes, ""]
-    head += ["[deployment]", "localhost ansible_connection=local ansible_python_interpreter={{ansible_playbook_python}}"]
+    head += [
+        "[deployment]",
+        "localhost ansible_connection=local ansible_python_interpreter={{ansible_playbook_python}}",
+    ]
     kept: list[str] = []
     copying = False
     for line in multinode.splitlines():
@@ -137,8 +140,6 @@ def write_site(folder: LabFolder, record: LabRecord, docker: Docker, toolchain: 
     for path, text in texts.items():
         if not path.exists():
             _write(path, text)
-    if record.controllers > 1 and not (kolla / "config/haproxy/services.d/mariadb.cfg").exists():
-        pass
     _write_passwords(kolla / "passwords.yml", toolchain)
 
 
@@ -147,11 +148,13 @@ def _write_passwords(path: Path, toolchain: Toolchain) -> None:
         return
     spare = path.with_name("passwords.new")
     _write(spare, toolchain.example_passwords.read_text(), mode=0o600)
-    command = [toolchain.bin / "kolla-genpwd", "--passwords", spare]
+    command = [str(toolchain.bin / "kolla-genpwd"), "--passwords", str(spare)]
     done = subprocess.run(command, env=environment(toolchain), capture_output=True, text=True, check=False)
     if done.returncode:
         spare.unlink()
-        raise FailedCleanError("kolla-genpwd failed", cloud="the lab is incomplete", details=done.stderr.splitlines()[-5:])
+        raise FailedCleanError(
+            "kolla-genpwd failed", cloud="the lab is incomplete", details=done.stderr.splitlines()[-5:]
+        )
     spare.chmod(0o600)
     spare.replace(path)
 
@@ -163,10 +166,3 @@ def password(folder: LabFolder, name: str) -> str:
         if colon and key == name:
             return value.strip().strip("'\"")
     raise FailedCleanError(f"passwords.yml has no {name}", cloud="nothing was changed")
-
-
-def known_groups(text: str) -> set[str]:
-    """Group names of an ini inventory; used to see that none of the release's groups was lost."""
-    parser = configparser.ConfigParser(allow_no_value=True, delimiters=("=",), strict=False, interpolation=None)
-    parser.read_string(text)
-    return {section.partition(":")[0] for section in parser.sections()}

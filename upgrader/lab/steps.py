@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from upgrader.errors import FailedCleanError
 
@@ -41,7 +42,8 @@ class Steps:
     def say(self, text: str) -> None:
         elapsed = int(time.monotonic() - self._start)
         with self._lock:
-            print(f"[{elapsed // 60:2d}:{elapsed % 60:02d}] {text}", file=sys.stderr, flush=True)
+            sys.stderr.write(f"[{elapsed // 60:2d}:{elapsed % 60:02d}] {text}\n")
+            sys.stderr.flush()
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -64,7 +66,7 @@ class Steps:
         *,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
-        stdin: int | None = subprocess.DEVNULL,
+        stdin: int | IO[bytes] | None = subprocess.DEVNULL,
     ) -> None:
         """Runs a command with its output in `<log>/<name>.log`; FailedCleanError with the log's end when it fails."""
         self.log_dir.mkdir(parents=True, exist_ok=True)

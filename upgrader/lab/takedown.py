@@ -103,7 +103,9 @@ def leftovers(folder: LabFolder, record: LabRecord | None) -> list[str]:
         if Path(f"/sys/class/net/{record.bridge}").exists():
             left.append(f"network bridge {record.bridge}")
         if shutil.which("iptables-save", path=search_path()):
-            rules = subprocess.run(["iptables-save"], capture_output=True, text=True, check=False, env={"PATH": search_path()})
+            rules = subprocess.run(
+                ["iptables-save"], capture_output=True, text=True, check=False, env={"PATH": search_path()}
+            )
             left += [f"packet filter rule {line}" for line in rules.stdout.splitlines() if record.bridge in line]
     return left
 
