@@ -1,0 +1,119 @@
+"""Lives of a controller: `python -m tests.crash.drive` reads one order per line and answers with how that life ended.
+
+Each life is a fork that opens the place, drives the engine as `upgrader run` and `upgrader resume` do, decides
+as an operator would, and may be killed at a failpoint by SIGKILL; so may its supervisors. The imports are done once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.engine_kit import forked
+from tests.engine_kit.place import WorldSession, a_plan, opened, site_of
+from upgrader import attempts, durable, processes
+from upgrader.cli.resume_cmd import decide
+from upgrader.cli.rollback_cmd import go_back, to_decision
+from upgrader.engine import Engine
+from upgrader.journal import HopRow
+from upgrader.states import RUN_ENDED, Event, State
+
+FORWARD = (
+    "pending", "preflight", "backup", "pull", "rehearse", "hold_upgrade", "upgrade", "verify", "soak",
+    "hold_finalize", "finalize", "hop_done",
+)  # fmt: skip
+REDEPLOY = ("decide", "rollback_redeploy", "verify_old", "rolled_back")
+RESTORE = ("decide", "rollback_restore", "verify_old", "rolled_back")
+FAILING = (*FORWARD[: FORWARD.index("verify")], "decide")
+WAYS = {"forward": FORWARD, "failing": FAILING, "redeploy": REDEPLOY, "restore": RESTORE}
+_MOST_DECISIONS = 12
+
+
+class Life:
+    """One controller on one place. `way` is where the operator wants to go; it ends when `leg` lies behind the hop."""
+
+    def __init__(self, session: WorldSession, way: str, leg: str) -> None:
+        self.session, self.way, self.order = session, way, WAYS[way]
+        self.behind = self.order[self.order.index(leg) + 1 :]
+
+    def live(self) -> None:
+        if self.session.journal.snapshot().run is None:
+            self.session.begin(a_plan(self.session.journal))
+        for _ in range(_MOST_DECISIONS):
+            if self.over():
+                return
+            hop = self.hop()
+            if self.way in ("redeploy", "restore") and hop is not None and hop.state is State.DECIDE:
+                self.back()
+            conduct = self.session.conduct(self.session.journal.snapshot())
+            Engine(conduct, "anna", auto_approve=True, stop_wanted=self.over).drive()
+            if not self.over() and not self.decided():
+                raise RuntimeError(f"the operator does not know what to do about {self.hop()}")
+        raise RuntimeError("it goes round in circles")
+
+    def hop(self) -> HopRow | None:
+        return self.session.journal.snapshot().hop
+
+    def over(self) -> bool:
+        shot = self.session.journal.snapshot()
+        ended = shot.run is not None and shot.run.state in RUN_ENDED
+        return ended or (shot.hop is not None and shot.attempt is None and shot.hop.state.value in self.behind)
+
+    def decided(self) -> bool:
+        hop = self.hop()
+        resting = (State.DECIDE, State.NEEDS_ATTENTION)
+        if self.way in ("redeploy", "restore") and hop is not None and hop.state in resting:
+            # what `upgrader rollback` does when it is said again
+            to_decision(self.session, hop, "again")
+            return True
+        return decide(self.session, lambda _kind, _data: None)  # type: ignore[arg-type]
+
+    def back(self) -> None:
+        event = Event.REDEPLOY if self.way == "redeploy" else Event.RESTORE
+        go_back(self.session, event, "the operator says so")
+
+
+def one(order: Mapping[str, Any]) -> None:
+    """Live it, in a process of its own."""
+    for name, key in ((durable.FAILPOINT, "failpoint"), (durable.FAILPOINT_LOG, "log")):
+        if order.get(key):
+            os.environ[name] = str(order[key])
+    if not order.get("real"):
+        attempts.spawn = forked.spawn
+    with opened(site_of(Path(order["place"]))) as session:
+        Life(session, order["way"], order["leg"]).live()
+
+
+def serve() -> None:
+    processes.become_subreaper()  # supervisors that outlive their controller
+    for line in sys.stdin:
+        order = json.loads(line)
+        began = time.monotonic()
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                errors = os.open(Path(order["place"]) / "errors.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+                os.dup2(errors, 2)
+                os.dup2(errors, 1)
+                one(order)
+                code = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(pid, 0)
+        answer = {"code": os.waitstatus_to_exitcode(status), "seconds": round(time.monotonic() - began, 3)}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+        processes.reap()
+
+
+if __name__ == "__main__":
+    serve()

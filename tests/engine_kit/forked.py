@@ -1,0 +1,48 @@
+"""Supervisors as forks of the test process: the real `supervise`, without half a second of imports each."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from upgrader import attempts, durable, supervisor
+
+
+def spawn(folder: Path, *, run: str = attempts.RUN_STAGE, env: Mapping[str, str] | None = None) -> int:
+    """As `attempts.spawn`. Comes back when the supervisor has started or ended: a fork does not carry the attempt's
+    name in the environment it was started with, so that only its lock tells that it lives."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setsid()
+            log = os.open(folder / attempts.LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            os.closerange(3, 256)  # the lease is not a supervisor's
+            supervisor.supervise(folder, run=run)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(0)
+    gone = threading.Event()
+
+    def reap() -> None:
+        os.waitpid(pid, 0)
+        gone.set()
+
+    threading.Thread(target=reap, daemon=True).start()
+    while not (folder / attempts.STARTED).exists() and not gone.is_set():
+        time.sleep(0.002)
+    durable.failpoint("attempt.spawned")
+    return pid
+
+
+@pytest.fixture
+def forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "spawn", spawn)
