@@ -57,6 +57,7 @@ BY_STAGES: Mapping[str, str] = {
     "common-pull": "pull",
     "common-passwords": "upgrade",
     "common-upgrade": "upgrade",
+    "2024.2-proxysql-password": "upgrade",
 }
 """Actions of the graph that this tool carries out itself, and where: they are not the operator's to do by hand."""
 
@@ -99,6 +100,9 @@ class Frame:
     made_at: str = ""
     typed: Typed = lambda _release, _stage: ()
     built: Mapping[str, ToolchainPin] = field(default_factory=dict)
+    """Exact versions of the toolchains that are built."""
+    usable: frozenset[str] | None = None
+    """Releases whose toolchain is there; None: not looked at (a paper plan)."""
 
 
 def plan(graph: ReleaseGraph, goal: Goal, site: SiteFacts | None = None, frame: Frame | None = None) -> Plan:
@@ -122,7 +126,7 @@ def plan(graph: ReleaseGraph, goal: Goal, site: SiteFacts | None = None, frame: 
             "graph_version": graph.version,
             "graph_sha256": graph.sha256,
             "hops": plans,
-            "findings": (*_warnings(verdicts), *_open_points(plans, site)),
+            "findings": (*_warnings(verdicts), *_open_points(plans, site), *_missing_toolchains(plans, frame)),
             "binding": site.binding if site else Binding(),
             "hosts": site.hosts if site else (),
         }
@@ -284,3 +288,20 @@ def _open_points(hops: tuple[HopPlan, ...], site: SiteFacts | None) -> tuple[Fin
     if site.passwords is None:
         found.append(Finding(id="passwords-not-read", code=Code.WARNING, message="passwords.yml could not be read"))
     return tuple(found)
+
+
+def _missing_toolchains(hops: tuple[HopPlan, ...], frame: Frame) -> tuple[Finding, ...]:
+    """The environments that the run will need, forward and back, and that are not there yet."""
+    if frame.usable is None:
+        return ()
+    needed = dict.fromkeys(release for hop in hops for release in (hop.source, hop.target))
+    return tuple(
+        Finding(
+            id="toolchain-missing",
+            code=Code.WARNING,
+            message=f"The toolchain of {release} is not built yet",
+            next=f"upgrader toolchain build {release}",
+        )
+        for release in needed
+        if release not in frame.usable
+    )

@@ -148,6 +148,20 @@ def built_toolchains(site: Site) -> dict[str, ToolchainPin]:
     return found
 
 
+def usable_toolchains(site: Site) -> frozenset[str]:
+    """Releases whose toolchain is there, made by this tool or not."""
+    names = [folder.name for folder in site.toolchains_dir.iterdir()] if site.toolchains_dir.is_dir() else []
+    return frozenset(name for name in names if not name.startswith(".") and _there(site, name))
+
+
+def _there(site: Site, release: str) -> bool:
+    try:
+        locate(site, release)
+    except EnvironmentMissingError:
+        return False
+    return True
+
+
 def _pin(toolchain: Toolchain, manifest: Mapping[str, Any]) -> ToolchainPin | None:
     names = ("kolla_ansible", "ansible_core", "python")
     if manifest.get("release") != toolchain.release or not all(isinstance(manifest.get(name), str) for name in names):

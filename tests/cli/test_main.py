@@ -14,6 +14,7 @@ import pytest
 from upgrader import errors
 from upgrader.cli import trouble
 from upgrader.cli.main import UpgraderGroup, hoist, main
+from upgrader.cli.verb import with_site
 
 HEAVY = {"pydantic", "networkx", "rich", "ansible_runner", "ruamel", "jinja2", "transitions", "pymysql", "openstack"}
 
@@ -88,6 +89,18 @@ def test_options_of_the_command_may_stand_after_the_verb() -> None:
     assert hoist(["status", "--site", "x", "--json", "--no-color"]) == ["--site", "x", "--no-color", "status", "--json"]
     assert hoist(["plan", "--site=x", "--", "--no-color"]) == ["--site=x", "plan", "--", "--no-color"]
     assert hoist(["status", "--site"]) == ["status", "--site"]
+
+
+def test_offered_commands_name_the_site_that_was_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["history", "--site", "/no where/x.toml"]) == 2
+    assert with_site("upgrader plan --to 2025.2", "a b") == "upgrader --site 'a b' plan --to 2025.2"
+    assert with_site("upgrader init", "x") == "upgrader init"
+    assert with_site("upgrader plan", None) == "upgrader plan"
+    error = errors.StaleError("x", next_command="upgrader plan --to 2025.2", details=["  upgrader resume   go on"])
+    trouble.report(error, as_json=True, debug=False, site="sandbox")
+    said = capsys.readouterr().out
+    assert '"next": "upgrader --site sandbox plan --to 2025.2"' in said
+    assert "upgrader --site sandbox resume   go on" in said
 
 
 def test_an_unknown_verb_is_a_usage_error_that_names_the_nearest() -> None:

@@ -256,6 +256,7 @@ def test_status_says_the_same_as_json_and_imports_nothing_heavy(run: Run, site: 
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert (document["schema_version"], document["kind"], document["verdict"]) == (1, "status", "waiting")
+    assert document["choices"][0]["command"] == f"upgrader --site {site.file} approve"
     assert not imported("status", "--site", str(site.file)) & HEAVY
 
 

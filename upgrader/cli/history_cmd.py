@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from upgrader.cli.verb import invocation, verb_app
+from upgrader.cli.verb import invocation, verb_app, with_site
 from upgrader.errors import AttentionError
 
 app = verb_app()
@@ -53,7 +53,7 @@ def history(
     from upgrader.views.history import history_page
     from upgrader.views.terminal import show
 
-    show(history_page(document), color=given.color)
+    show(history_page(document, with_site("upgrader history --verify", given.named)), color=given.color)
     if faults:
         raise AttentionError(
             "The history of this site was changed or is damaged: what it says cannot be relied on.",

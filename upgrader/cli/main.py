@@ -80,7 +80,8 @@ def root(
     ] = False,
 ) -> None:
     """Plan and carry out OpenStack upgrades of Kolla-Ansible clouds, one release at a time, with a way back."""
-    ctx.obj = Invocation(site=site, color=not no_color)
+    typed = getattr(ctx.get_parameter_source("site"), "name", "") == "COMMANDLINE"
+    ctx.obj = Invocation(site=site, named=site if typed else None, color=not no_color)
 
 
 def hoist(arguments: Sequence[str]) -> list[str]:
@@ -101,15 +102,27 @@ def hoist(arguments: Sequence[str]) -> list[str]:
     return [*front, *rest]
 
 
+def named_site(hoisted: Sequence[str]) -> str | None:
+    """The site that was named on a command line; commands offered in an error have to name it again."""
+    for at, argument in enumerate(hoisted):
+        if argument.startswith("--site="):
+            return argument.removeprefix("--site=")
+        if argument == "--site" and at + 1 < len(hoisted):
+            return hoisted[at + 1]
+        if argument == "--":
+            break
+    return None
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code (see `upgrader.errors`); never raises."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = hoist(sys.argv[1:] if arguments is None else arguments)
     debug = "--traceback" in given or os.environ.get("UPGRADER_DEBUG", "") not in ("", "0")
     try:
-        code = app(hoist(given), prog_name="upgrader", standalone_mode=False)
+        code = app(given, prog_name="upgrader", standalone_mode=False)
         sys.stdout.flush()
     except BaseException as error:  # the one place that turns errors into words
-        return trouble.report(error, as_json="--json" in given, debug=debug)
+        return trouble.report(error, as_json="--json" in given, debug=debug, site=named_site(given))
     return code if isinstance(code, int) else 0
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from upgrader.cli.verb import Invocation, invocation, verb_app
+from upgrader.cli.verb import Invocation, invocation, verb_app, with_site
 
 if TYPE_CHECKING:
     from upgrader.config import Site
@@ -50,7 +50,7 @@ def plan(
     from upgrader.views.plan import explain_page, plan_page
     from upgrader.views.terminal import show
 
-    following = _next(made, goal, site, out)
+    following = [with_site(command, given.named) for command in _next(made, goal, site, out)]
     if explain:
         show(explain_page(_explained(made, explain), following), color=given.color)
         return
@@ -94,10 +94,10 @@ def _frame(site: Site | None) -> Frame:
         return Frame(typed=typed())
     from datetime import UTC, datetime
 
-    from upgrader.survey import built_toolchains
+    from upgrader.survey import built_toolchains, usable_toolchains
 
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Frame(made_at=now, typed=typed(site), built=built_toolchains(site))
+    return Frame(made_at=now, typed=typed(site), built=built_toolchains(site), usable=usable_toolchains(site))
 
 
 def _say(line: str) -> None:

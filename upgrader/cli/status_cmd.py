@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from upgrader.cli.verb import invocation, verb_app
+from upgrader.cli.verb import invocation, verb_app, with_site
 
 if TYPE_CHECKING:
     from upgrader.config import Site
@@ -29,6 +30,8 @@ def status(
     if observe:
         _observe(site, quiet=as_json)
     report = gather(site)
+    choices = tuple(replace(choice, command=with_site(choice.command, given.named)) for choice in report.choices)
+    report = replace(report, choices=choices)
     if as_json:
         import json
 

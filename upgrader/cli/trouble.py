@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 
+from upgrader.cli.verb import with_site
 from upgrader.errors import EnvironmentMissingError, InterruptedRunError, UpgraderError, UsageError
 
 BROKEN_PIPE = 141
@@ -16,8 +17,11 @@ BROKEN_PIPE = 141
 _ParserError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 
-def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
-    """Say what happened on stderr (or as JSON on stdout) and return the exit code."""
+def report(error: BaseException, *, as_json: bool, debug: bool, site: str | None = None) -> int:
+    """Say what happened on stderr (or as JSON on stdout) and return the exit code.
+
+    `site`: what `--site` named, to be named again in the commands that are offered.
+    """
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     if isinstance(error, typer.Exit):
@@ -32,6 +36,8 @@ def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
     if isinstance(error, _ParserError) and not as_json:
         return _show_usage(error)
     known = _known(error)
+    known.next_command = with_site(known.next_command, site)
+    known.details = tuple(with_site(line, site) for line in known.details)
     try:
         _say(known, as_json=as_json)
     except BrokenPipeError:

@@ -6,9 +6,13 @@ A verb lives in one file `upgrader/cli/<verb>_cmd.py` that exposes `app = verb_a
 
 from __future__ import annotations
 
+import re
+import shlex
 from dataclasses import dataclass
 
 import typer
+
+_OF_A_SITE = re.compile(r"\bupgrader (plan|run|status|resume|approve|abort|rollback|history|toolchain)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +21,17 @@ class Invocation:
 
     site: str | None = None
     """What `--site` or UPGRADER_SITE says: a path, or `sandbox`; None: look in the current folder."""
+    named: str | None = None
+    """What `--site` alone says: it has to be repeated in every command that is offered."""
     color: bool = True
     """False after `--no-color`; NO_COLOR and a pipe are the views' own business."""
+
+
+def with_site(command: str, site: str | None) -> str:
+    """A command to type, naming the site where the operator named it; otherwise it would speak of another cloud."""
+    if not site:
+        return command
+    return _OF_A_SITE.sub(lambda found: f"upgrader --site {shlex.quote(site)} {found[1]}", command)
 
 
 def verb_app() -> typer.Typer:

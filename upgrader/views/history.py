@@ -11,8 +11,8 @@ from upgrader.views.page import Page, Span
 _LONGEST = 200
 
 
-def history_page(document: Mapping[str, Any]) -> Page:
-    """One line per event: number, time (UTC), hop, what happened."""
+def history_page(document: Mapping[str, Any], check: str) -> Page:
+    """One line per event: number, time (UTC), hop, what happened. `check`: the command that checks the chain."""
     page = Page()
     page.line(Span(document["site"], "strong"), f" · lineage {document['lineage']} · serial {document['serial']}")
     page.blank()
@@ -35,7 +35,7 @@ def history_page(document: Mapping[str, Any]) -> Page:
     chain = document["chain"]
     page.line(f"Head {document['head']}")
     if chain is None:
-        page.next("upgrader history --verify")
+        page.next(check)
     elif chain["whole"]:
         page.line(Span("The chain is whole", "good"), ": no event was changed, removed, added or reordered.")
     else:

@@ -67,10 +67,12 @@ def _header(page: Page, plan: Plan) -> None:
 
 def _hosts(plan: Plan) -> str:
     named = []
+    counted: list[set[str]] = []
     for group in ("control", "network", "compute", "storage"):
-        size = sum(group in groups for _, groups in plan.hosts)
-        if size:
-            named.append(f"{size} {group}")
+        members = {host for host, groups in plan.hosts if group in groups}
+        if members and members not in counted:
+            counted.append(members)
+            named.append(f"{len(members)} {group}")
     return ", ".join(named) or count(len(plan.hosts), "host")
 
 
@@ -127,12 +129,10 @@ def _hop(page: Page, plan: Plan, hop: HopPlan, number: int, details: bool) -> No
     page.line(Span(f"Hop {number} of {len(plan.hops)}   {hop.source} → {hop.target}", "strong"))
     if hop.summary:
         page.line(hop.summary, indent=2, hang=2)
-    built = " (not built yet)" if plan.site and not pin.lock_sha256 else ""
     _labelled(
         page,
         "toolchain",
         f"kolla-ansible {pin.kolla_ansible}, ansible-core {pin.ansible_core}, Python {pin.python}",
-        built,
     )
     _stages(page, hop, details)
     _components(page, hop)
@@ -199,7 +199,11 @@ def _changes(page: Page, hop: HopPlan) -> None:
     if hop.passwords_added:
         _labelled(page, "new passwords", f"{', '.join(hop.passwords_added)} (generated)")
     if hop.groups_added:
-        _labelled(page, "new groups", f"{', '.join(hop.groups_added)} (to be added to the inventory)")
+        _labelled(
+            page,
+            "new groups",
+            f"{', '.join(hop.groups_added)} (upgrader adds them to an INI inventory, others are yours to edit)",
+        )
 
 
 def _shared(plan: Plan) -> frozenset[str]:

@@ -1,0 +1,8 @@
+"""For all tests: examples may take their time, because no test judges by the clock."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
