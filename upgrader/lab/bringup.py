@@ -48,8 +48,9 @@ def lab_up(
     with folder.lock():
         folder.log.mkdir(parents=True, exist_ok=True)
         steps = Steps(folder.log, folder.timings, again=f"upgrader lab up --dir {folder.root}")
-        record = _record(folder, controllers=controllers, release=release, also=also)
+        known = _known_record(folder, controllers=controllers, release=release, also=also)
         installed = _install_packages(steps)
+        record = known or _new_record(folder, controllers=controllers, release=release, also=also)
         if toolchains is not None:
             record = replace(record, toolchains=str(toolchains.resolve()))
         record = replace(record, packages=tuple(sorted({*record.packages, *installed})))
@@ -102,26 +103,28 @@ def describe(folder: LabFolder, record: LabRecord, timings: dict[str, float]) ->
     )
 
 
-def _record(folder: LabFolder, *, controllers: int, release: str, also: str) -> LabRecord:
-    """The record of this folder, or a new one; UsageError when another lab is asked for than the folder holds."""
+def _known_record(folder: LabFolder, *, controllers: int, release: str, also: str) -> LabRecord | None:
+    """The record of this folder, if there is one; UsageError when another lab is asked for than the folder holds."""
     known = folder.read_record()
-    if known is None:
-        return LabRecord(
-            release=release,
-            also=also,
-            controllers=controllers,
-            subnet=free_subnet(),
-            port=free_port(),
-            bridge=f"uplab-{folder.tag}",
-            toolchains=str(folder.root / "toolchains"),
-        )
-    if (known.release, known.also, known.controllers) != (release, also, controllers):
+    if known is not None and (known.release, known.also, known.controllers) != (release, also, controllers):
         raise UsageError(
             f"{folder.root} holds a lab of {known.controllers} controller(s) at {known.release} with {known.also}",
             cloud="the lab is as it was",
             next_command=f"upgrader lab down --dir {folder.root}",
         )
     return known
+
+
+def _new_record(folder: LabFolder, *, controllers: int, release: str, also: str) -> LabRecord:
+    return LabRecord(
+        release=release,
+        also=also,
+        controllers=controllers,
+        subnet=free_subnet(),
+        port=free_port(),
+        bridge=f"uplab-{folder.tag}",
+        toolchains=str(folder.root / "toolchains"),
+    )
 
 
 def _install_packages(steps: Steps) -> tuple[str, ...]:

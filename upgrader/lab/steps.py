@@ -29,12 +29,18 @@ def tail(path: Path, lines: int = TAIL) -> list[str]:
 
 
 class Steps:
-    """Runs named steps and remembers how long each took, in `timings.json` too. Safe to use from threads."""
+    """Runs named steps and remembers how long each took when it last ran, in `timings.json` too.
+
+    Safe to use from threads.
+    """
 
     def __init__(self, log_dir: Path, timings_file: Path, *, again: str) -> None:
         self.log_dir = log_dir
         self.again = again
-        self.timings: dict[str, float] = {}
+        try:
+            self.timings: dict[str, float] = json.loads(timings_file.read_text())
+        except (OSError, ValueError):
+            self.timings = {}
         self._file = timings_file
         self._lock = threading.Lock()
         self._start = time.monotonic()
