@@ -249,6 +249,15 @@ def test_once_crossed_always_crossed(journal):
 # ---------------------------------------------------------------- decisions
 
 
+@pytest.mark.parametrize("actor", ["engine", "anna"])
+def test_what_an_attempt_says_needs_an_attempt(journal, actor):
+    begin(journal)
+    for event in (Event.SUCCEEDED, Event.FAILED, Event.UNKNOWN):
+        with pytest.raises(RefusedError):
+            journal.move(0, event, actor, "")
+    assert hop(journal).state is State.PREFLIGHT
+
+
 def test_what_is_not_idempotent_needs_a_decision_to_run_again(journal):
     begin(journal)
     walk_to(journal, State.UPGRADE)

@@ -163,7 +163,8 @@ def _refuse_while_in_flight(commit: Commit, hop: HopRow, event: Event) -> None:
 
 
 def _check_permission(hop: HopRow, event: Event, actor: str, legal: Mapping[Event, Who]) -> None:
-    who = legal.get(event)
+    who = None if event in ATTEMPT_EVENTS else legal.get(event)
+    # what an attempt says comes with the attempt's end, never by itself
     names = ", ".join(name for name in legal if name not in ATTEMPT_EVENTS) or "nothing"
     if who is None:
         closed = " (the way back is closed: finalize was started)" if hop.closed else ""
