@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from upgrader.config import Site
 from upgrader.durable import read_json, write_json
 from upgrader.journal.rows import Snapshot
 from upgrader.status import NO_RUN, Evidence, InFlight, Report, Seen, Verdict, judge_status
+
+if TYPE_CHECKING:
+    from upgrader.journal.lease import Card
 
 OBSERVED = "observed.json"
 """The last observation of the cloud, beside the journal: CloudFacts as `plan` and `status --observe` leave it."""
@@ -40,10 +43,25 @@ def _lease(state_dir: Path) -> tuple[str, str]:
     from upgrader.journal.lease import LOCK, read_card
 
     card = read_card(state_dir)
-    held = lock_held(state_dir / LOCK)
-    if held:
+    if lock_held(state_dir / LOCK) or (card is not None and owner_lives(card)):
         return (str(card) if card else "another process"), ""
     return "", (str(card) if card else "")
+
+
+def owner_lives(card: Card, processes: Path = Path("/proc")) -> bool:
+    """Whether the process on the card still runs here: for file systems whose locks the kernel's table names otherwise.
+
+    An overlay's device number in the table is not the one `stat` gives. A pid that was given to another program since
+    does not count.
+    """
+    from upgrader.journal.lease import boot_id
+
+    if not card.boot or card.boot != boot_id():
+        return False
+    try:
+        return b"upgrader" in (processes / str(card.pid) / "cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def lock_held(path: Path, table: Path = Path("/proc/locks")) -> bool:

@@ -19,7 +19,7 @@ from upgrader.journal import Journal, acquire, open_journal
 from upgrader.model import AttemptRequest
 from upgrader.states import AttemptState, Event, Ponr, State
 from upgrader.status import Verdict
-from upgrader.status_read import gather, keep_seen, lock_held
+from upgrader.status_read import gather, keep_seen, lock_held, owner_lives
 from upgrader.views.page import plain_text
 from upgrader.views.status import age, status_page
 
@@ -248,6 +248,18 @@ def test_the_kernel_knows_who_holds_the_lock(site: Site) -> None:
     assert lock_held(site.state_dir / "lock")
     lease.release()
     assert not lock_held(site.state_dir / "lock")
+
+
+def test_an_owner_is_known_by_its_process_where_the_kernels_table_does_not_help(site: Site, tmp_path: Path) -> None:
+    with acquire(site.state_dir, "test") as lease:
+        process = tmp_path / "proc" / str(lease.card.pid)
+        process.mkdir(parents=True)
+        (process / "cmdline").write_bytes(b"python\0-m\0upgrader\0run\0")
+        assert owner_lives(lease.card, tmp_path / "proc")
+        assert not owner_lives(lease.card._replace(boot="another"), tmp_path / "proc")
+        (process / "cmdline").write_bytes(b"vim\0")
+        assert not owner_lives(lease.card, tmp_path / "proc")
+        assert not owner_lives(lease.card, tmp_path / "nowhere")
 
 
 def test_status_says_the_same_as_json_and_imports_nothing_heavy(run: Run, site: Site) -> None:

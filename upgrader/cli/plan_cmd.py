@@ -54,7 +54,10 @@ def plan(
     if explain:
         show(explain_page(_explained(made, explain), following), color=given.color)
         return
-    show(plan_page(made, next_commands=following, details=details), color=given.color)
+    page = plan_page(
+        made, next_commands=following, details=details, typed=lambda command: with_site(command, given.named)
+    )
+    show(page, color=given.color)
 
 
 def _site(given: Invocation, goal: Goal, paper: bool) -> Site | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from upgrader.model import ByHand, Code, Finding, HopPlan, Plan, Way, WayBack
 from upgrader.views.page import WIDTH, Page, Piece, Span, Tone, cells
@@ -16,11 +16,16 @@ _LABEL = 16
 _APPLIES = {"yes": "applies", "no": "does not apply", "unknown": "check whether it applies"}
 
 
-def plan_page(plan: Plan, *, next_commands: Sequence[str], details: bool = False) -> Page:
-    """The whole plan. With `details` also the commands of every stage and the text of everything to do by hand."""
+def plan_page(
+    plan: Plan, *, next_commands: Sequence[str], details: bool = False, typed: Callable[[str], str] = str
+) -> Page:
+    """The whole plan. With `details` also the commands of every stage and the text of everything to do by hand.
+
+    `typed` makes of a finding's command the one to type here (it may have to name the site).
+    """
     page = Page()
     _header(page, plan)
-    _findings(page, plan)
+    _findings(page, plan, typed)
     _path(page, plan)
     for number, hop in enumerate(plan.hops, start=1):
         page.blank()
@@ -76,7 +81,7 @@ def _hosts(plan: Plan) -> str:
     return ", ".join(named) or count(len(plan.hosts), "host")
 
 
-def _findings(page: Page, plan: Plan) -> None:
+def _findings(page: Page, plan: Plan, typed: Callable[[str], str]) -> None:
     page.blank()
     blockers = plan.blockers
     if blockers:
@@ -87,17 +92,17 @@ def _findings(page: Page, plan: Plan) -> None:
         page.line("Nothing in the release graph blocks this way; no site's state was checked.")
     ordered = sorted(plan.findings, key=lambda finding: -finding.code.rank)
     for finding in ordered:
-        _finding(page, finding)
+        _finding(page, finding, typed)
 
 
-def _finding(page: Page, finding: Finding) -> None:
+def _finding(page: Page, finding: Finding, typed: Callable[[str], str]) -> None:
     mark, tone = _MARKS[finding.code]
     where = f"{finding.host}: " if finding.host else ""
     page.line(Span(mark, tone), " ", Span(finding.id, tone), f"  {where}{finding.message}", indent=2, hang=6)
     if finding.evidence:
         page.line(Span(finding.evidence, "dim"), indent=6)
     if finding.next:
-        page.line("→ ", Span(finding.next, "command"), indent=6)
+        page.line("→ ", Span(typed(finding.next), "command"), indent=6)
 
 
 def _path(page: Page, plan: Plan) -> None:
