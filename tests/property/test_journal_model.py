@@ -40,6 +40,7 @@ FITTING = [
     ("failed", "inconclusive"), ("canceled", "canceled"), ("unknown", "unknown"), ("unknown", "probed_complete"),
     ("unknown", "probed_untouched"), ("void", None),
 ]  # fmt: skip
+TROUBLES = ("upgrade", "verify", "soak", "finalize", "rollback_redeploy")
 POINTS = ("before_promise", "before_commit", "after_commit", "done")
 RAM = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
@@ -108,9 +109,23 @@ class JournalMachine(RuleBasedStateMachine):
         """A call that needed no commit ran through its crash point."""
         assert expect()
 
-    @initialize()
-    def first(self):
-        self.begin_run(2)
+    @initialize(
+        hops=st.integers(1, 2),
+        ahead=st.sampled_from([0, 2, 5, 9, 12, 14, 16, 20, 30]),
+        trouble=st.sampled_from(["", *TROUBLES]),
+    )
+    def first(self, hops, ahead, trouble):
+        """Begin at any place of the way, or where it was left, for from its start chance rarely comes far."""
+        self.begin_run(hops)
+        for _ in range(ahead):
+            if not self.model.open:
+                break
+            if not self.model.attempt:
+                self.go_on("anna", "redeploy")
+            elif self.model.attempt.stage == trouble:
+                self.finish(("failed", "failed"), False)
+            else:
+                self.come_right()
 
     @rule(point=st.sampled_from(POINTS))
     def crash_soon(self, point):
@@ -191,16 +206,17 @@ class JournalMachine(RuleBasedStateMachine):
         )
 
     @precondition(lambda self: self.model.hops and not self.model.attempt)
-    @rule(actor=st.sampled_from(["anna", "engine"]))
-    def go_on(self, actor):
+    @rule(actor=st.sampled_from(["anna", "engine"]), choice=st.sampled_from(["redeploy", "restore", "retry"]))
+    def go_on(self, actor, choice):
         """What usually comes next, so that the far states are reached."""
         index = self.current()
         state = self.model.hops[index].state
         usual = {"hold_upgrade": "approve", "hold_finalize": "approve", "failed_clean": "retry"}.get(state)
+        usual = {"decide": choice, "needs_attention": "reconsider", "hold_verify": "accept"}.get(state, usual)
         if state == "pending":
             self.both(lambda: self.model.begin_hop(index), lambda: self.journal.begin_hop(index))
         elif usual:
-            self.move(usual, actor, False, False)
+            self.move(usual, actor, True, True)
         elif state in NEXT:
             self.intend(True, state)
 
