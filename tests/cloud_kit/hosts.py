@@ -83,8 +83,11 @@ def make_cloud(root: Path, groups: Mapping[str, Sequence[str]], socket: Path | N
         (folder / "containers.json").write_text("[]")
         (folder / "etc").mkdir()
         (folder / "etc" / "os-release").write_text('ID=debian\nVERSION_ID="12"\n')
-        if socket:
+        if socket and host in groups.get("mariadb", ()):
             (folder / "socket").write_text(str(socket))
+            size = len(groups["mariadb"])
+            rows = {"cluster_size": size, "cluster_status": "Primary", "local_state_comment": "Synced", "ready": "ON"}
+            (folder / "galera").write_text("".join(f"wsrep_{name}\t{value}\n" for name, value in rows.items()))
     toolchain = Toolchain("2025.1", root / "toolchains" / "2025.1")
     toolchain.bin.mkdir(parents=True)
     for program in ("ansible-playbook", "ansible-inventory"):

@@ -25,6 +25,7 @@ class Server:
                 f"--socket={self.socket}",
                 "-uroot",
                 "-N",
+                "--default-character-set=utf8mb4",
                 "-B",
                 *([database] if database else []),
             ],

@@ -13,11 +13,11 @@ for file in "$dir"/*.sql.gz; do
   if { printf -- '-- upgrader: restore-schema %s\nDROP DATABASE IF EXISTS `%s`;\n' "$name" "$name" && gzip -dc "$file"; } | sql >/dev/null; then
     printf '%s\t%s\n' "$name" "$(($(date +%s) - begun))"
   else
-    said databases "$name: $(cat "$errors")"; failed=1
+    said databases "$name: $(spoken)"; failed=1
   fi
 done
 if [ -f "$dir/grants.sql.gz" ]; then
-  { printf -- '-- upgrader: restore-grants\n' && gzip -dc "$dir/grants.sql.gz"; } | sql >/dev/null || { said grants "$(cat "$errors")"; failed=1; }
+  { printf -- '-- upgrader: restore-grants\n' && gzip -dc "$dir/grants.sql.gz"; } | sql >/dev/null || { said grants "$(spoken)"; failed=1; }
 fi
 ask galera || failed=1
 ask heads || failed=1

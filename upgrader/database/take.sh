@@ -30,7 +30,7 @@ for schema in $schemas; do
       *) said "databases" "the dump of $schema has no end"; failed=1 ;;
     esac
   else
-    said "databases" "$schema: $(cat "$errors")"; failed=1
+    said "databases" "$schema: $(spoken)"; failed=1
   fi
 done
 
@@ -41,7 +41,7 @@ if statements=$(question_grant_statements | sql --raw) &&
   mv "$dir/grants.part" "$dir/grants.sql.gz"
   printf '%s\t%s\n' grants.sql.gz "$(sha256sum <"$dir/grants.sql.gz" | cut -d' ' -f1)"
 else
-  said grants "$(cat "$errors")"; failed=1
+  said grants "$(spoken)"; failed=1
 fi
 
 # one file to fetch; it goes to the login user, because fetching with raised rights reads files into memory whole

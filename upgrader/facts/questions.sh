@@ -10,13 +10,15 @@ export MYSQL_PWD
 # utf8mb4: the client configuration in the images says utf8 (roles/mariadb/templates/galera.cnf.j2, [client]), which
 # has no place for characters of four bytes
 mariadb_in() { engine exec -i -e MYSQL_PWD mariadb "$@" --user="$database_user" --default-character-set=utf8mb4; }
+# what a program said: of a client only its ERROR line, because it repeats the statement, which may hold data or a hash
+spoken() { grep -a '^ERROR' "$errors" | sed "s/ near '.*//" | head -n 1 | grep . || tail -n 3 "$errors"; }
 sql() { mariadb_in mariadb --batch --skip-column-names "$@" 2>"$errors"; }
 
 # ask WORD: print section @@WORD with the answer, or a @@failed line
 ask() {
   local answer
   echo "@@$1"
-  if answer=$("question_${1//-/_}" | sql); then printf '%s\n' "$answer"; else said "$1" "$(cat "$errors")"; return 1; fi
+  if answer=$("question_${1//-/_}" | sql); then printf '%s\n' "$answer"; else said "$1" "$(spoken)"; return 1; fi
 }
 
 question_galera() { cat <<'SQL'
