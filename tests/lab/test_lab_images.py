@@ -34,6 +34,19 @@ def test_images_of_load_balancers_and_brokers_only_for_a_cluster() -> None:
     assert extra == {"kolla/haproxy", "kolla/keepalived", "kolla/rabbitmq", "lab/os-rabbitmq"}
 
 
+def test_the_toolbox_can_speak_to_a_broker_where_there_is_one() -> None:
+    def ancestors(*, cluster: bool) -> set[str]:
+        image = next(image for image in images(BOTH, cluster=cluster) if image.key == "kolla-toolbox-2025.2")
+        found = set()
+        while image.parent is not None:
+            image = image.parent
+            found.add(image.name)
+        return found
+
+    assert "os-rabbitmq" in ancestors(cluster=True)
+    assert "os-rabbitmq" not in ancestors(cluster=False)
+
+
 def test_parents_come_before_their_children() -> None:
     seen = set()
     for image in images(BOTH, cluster=True):

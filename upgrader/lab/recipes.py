@@ -117,7 +117,8 @@ def images(names: tuple[str, ...], *, cluster: bool) -> list[Image]:
         of_release = of_release if raw.get("per_release") else None
         known = (name, of_release.name if of_release else "")
         if known not in made:
-            parent = make(raw["parent"], of_release) if raw.get("parent") else None
+            above = raw.get("parent_in_cluster" if cluster else "parent", raw.get("parent"))
+            parent = make(above, of_release) if above else None
             env = (dict(parent.env) if parent else {}) | raw.get("env", {})
             # shared images take Kolla's files from the first release: users and packages are the same in all
             source = of_release or (releases()[names[0]] if raw.get("fetch") else None)

@@ -92,6 +92,20 @@ def lab_yml(record: LabRecord, *, resource: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
+def mariadb_cfg(record: LabRecord) -> str:
+    """The database behind the load balancer, which Kolla's role has no part for from 2025.2 on but ProxySQL.
+
+    The name of the file is that of the role's own part in 2025.1, so that the two never stand side by side.
+    """
+    lines = ["# Neither Debian nor PyPI has ProxySQL; one server is used, the others stand by.", "listen mariadb"]
+    lines += ["    mode tcp", "    option clitcpka", "    option srvtcpka", "    timeout client 3600s"]
+    lines += ["    timeout server 3600s", f"    bind {record.vip}:3306"]
+    for number, name in enumerate(record.nodes):
+        backup = " backup" if number else ""
+        lines += [f"    server {name} {record.node_address(number)}:3306 check inter 2000 rise 2 fall 5{backup}"]
+    return "\n".join(lines) + "\n"
+
+
 def inventory(folder: LabFolder, record: LabRecord, docker: Docker, multinode: str) -> str:
     """The release's own multinode inventory with the lab's nodes in the groups that name hosts."""
     head = [
@@ -137,6 +151,8 @@ def write_site(folder: LabFolder, record: LabRecord, docker: Docker, toolchain: 
         kolla / "globals.d" / "50-lab.yml": lab_yml(record, resource=has_sys_resource()),
         folder.site / "inventory": inventory(folder, record, docker, toolchain.example_inventory.read_text()),
     }
+    if record.controllers > 1:
+        texts[kolla / "config/haproxy/services.d/mariadb.cfg"] = mariadb_cfg(record)
     for path, text in texts.items():
         if not path.exists():
             _write(path, text)

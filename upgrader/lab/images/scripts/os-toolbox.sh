@@ -1,5 +1,4 @@
 . /lab/images/scripts/lib.sh
 kolla_user ansible
-# rabbitmq-server is here for rabbitmqctl alone; its user's home holds the cookie
-kolla_user rabbitmq
+kolla_user rabbitmq   # its home holds the cookie, where the parent has rabbitmqctl
 packages python3-venv
