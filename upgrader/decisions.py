@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from upgrader.model import HopPlan, Way, WayBack
 
+MARIADB = "mariadb"
+
 
 @dataclass(frozen=True, slots=True)
 class Situation:
@@ -27,6 +29,8 @@ class Situation:
     server_before: str = ""
     """Version of the database server when the backup was taken; empty when not known."""
     server_now: str = ""
+    untouched: frozenset[str] = frozenset()
+    """Services all of whose containers were seen on the old release: what they keep was not converted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class Ways:
 
 def schema_changers(hop: HopPlan) -> tuple[WayBack, ...]:
     """The services of this cloud whose schema the hop changes; one that may be enabled counts as enabled."""
-    return tuple(row for row in hop.way_back if row.changes_schema and row.enabled is not False)
+    return tuple(row for row in hop.way_back if row.database and row.changes_schema and row.enabled is not False)
 
 
 def data_stores(hop: HopPlan) -> tuple[WayBack, ...]:
@@ -53,7 +57,7 @@ def data_stores(hop: HopPlan) -> tuple[WayBack, ...]:
     return tuple(
         row
         for row in hop.way_back
-        if not row.changes_schema and row.enabled is not False and row.way in (Way.RESTORE, Way.FORWARD_ONLY)
+        if not row.database and row.enabled is not False and row.way in (Way.RESTORE, Way.FORWARD_ONLY)
     )
 
 
@@ -94,19 +98,29 @@ def _schema_objections(situation: Situation) -> list[str]:
     return objections
 
 
+def _converted(situation: Situation) -> list[WayBack]:
+    """Data stores that the new release's servers have opened, or may have."""
+    if not situation.upgrade_began:
+        return []
+    return [
+        row
+        for row in data_stores(situation.hop)
+        if row.service not in situation.untouched and not _same(situation, row)
+    ]
+
+
+def _same(situation: Situation, row: WayBack) -> bool:
+    """MariaDB where the server that runs now is of the series that ran before: both read the same files."""
+    before, now = _series(situation.server_before), _series(situation.server_now)
+    return row.service == MARIADB and bool(before) and before == now
+
+
 def _store_objections(situation: Situation) -> list[str]:
-    objections = []
-    for row in data_stores(situation.hop):
-        if not situation.upgrade_began:
-            continue
-        if row.service == "mariadb":
-            if _series(situation.server_before) and _series(situation.server_before) == _series(situation.server_now):
-                continue
-            if not situation.server_now:
-                objections.append(f"mariadb: the server does not answer, and {row.why}")
-                continue
-        objections.append(f"{row.service}: {row.why}")
-    return objections
+    found = []
+    for row in _converted(situation):
+        silent = row.service == MARIADB and not situation.server_now
+        found.append(f"{row.service}: {'the server does not answer, and ' if silent else ''}{row.why}")
+    return found
 
 
 def _series(version: str) -> str:
@@ -125,5 +139,11 @@ def _restore(situation: Situation) -> tuple[bool, tuple[str, ...]]:
         return False, (
             f"the database server is now {situation.server_now}, it was {situation.server_before}: its files were "
             "converted, and the old server has to be built anew by hand before the dump can be loaded",
+        )
+    by_hand = [row for row in _converted(situation) if row.service != MARIADB]
+    if by_hand:
+        return False, tuple(
+            f"{row.service}: putting the databases back is not enough, and this is not automated: {row.why}"
+            for row in by_hand
         )
     return True, (f"backup set {situation.backup_set} is complete",)

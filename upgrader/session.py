@@ -17,7 +17,8 @@ from upgrader.decisions import Situation, Ways, ways
 from upgrader.durable import make_dir
 from upgrader.errors import RefusedError, StaleError, UpgraderError
 from upgrader.facts.names import release_names
-from upgrader.graph import ReleaseGraph, load_graph
+from upgrader.facts.reading import release_of
+from upgrader.graph import ReleaseGraph, load_graph, services_of
 from upgrader.journal import HopRow, Journal, Snapshot, acquire, open_journal
 from upgrader.kolla.inventory import Inventory, read_inventory
 from upgrader.model import CloudFacts, Code, HopPlan, Plan
@@ -119,7 +120,7 @@ class Session:
             row.launched_at or row.state is not AttemptState.VOID
             for row in self.journal.attempts(hop.run, hop.index, State.UPGRADE)
         )
-        heads, server = self._heads_and_server(hop_plan)
+        heads, server, untouched = self._seen(hop_plan)
         folder = hop.facts.get("backup_set", "")
         return ways(
             Situation(
@@ -131,18 +132,28 @@ class Session:
                 backup_complete=bool(folder) and _whole(Path(folder)),
                 server_before=hop.facts.get("server_before", ""),
                 server_now=server,
+                untouched=untouched,
             )
         )
 
-    def _heads_and_server(self, hop: HopPlan) -> tuple[dict[str, tuple[str, ...]] | None, str]:
+    def _seen(self, hop: HopPlan) -> tuple[dict[str, tuple[str, ...]] | None, str, frozenset[str]]:
+        """Heads, version of the database server, services wholly on the old release; nothing where it is not known."""
         try:
             facts, _ = self.observe(hop.target)
         except UpgraderError:
-            return None, ""
-        if facts.heads_error:
-            return None, ""
+            return None, "", frozenset()
         servers = [host.galera.server_version for host in facts.hosts if host.galera and host.galera.server_version]
-        return {row.database: row.heads for row in facts.heads}, max(servers, default="")
+        heads = None if facts.heads_error else {row.database: row.heads for row in facts.heads}
+        return heads, max(servers, default=""), self._untouched(hop, facts)
+
+    def _untouched(self, hop: HopPlan, facts: CloudFacts) -> frozenset[str]:
+        if not all(host.reachable for host in facts.hosts):
+            return frozenset()
+        names = release_names(self.graph)
+        containers = [container for host in facts.hosts for container in host.containers]
+        old = {container.name for container in containers if release_of(container, names) == hop.source}
+        new = {container.name for container in containers if release_of(container, names) != hop.source}
+        return services_of(self.graph, old) - services_of(self.graph, new)
 
 
 def _whole(folder: Path) -> bool:
