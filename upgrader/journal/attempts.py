@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from upgrader.errors import AttentionError, RefusedError
-from upgrader.journal.chain import digest
+from upgrader.journal.chain import digest, new_id
 from upgrader.journal.commit import Commit
 from upgrader.journal.errors import InvariantError
 from upgrader.journal.projection import ENGINE
@@ -51,7 +50,7 @@ def intend(
         "after_interrupt": int(hop.interrupted),
         "ponr_before": hop.ponr,
     }
-    attempt = attempt or str(uuid.uuid4())
+    attempt = attempt or new_id()
     commit.append("attempt_intended", data, run=run.id, hop=index, attempt=attempt)
     if stage is State.UPGRADE:
         raise_ponr(commit, hop, ponr or Ponr.POSSIBLE, "an upgrade is about to be launched")

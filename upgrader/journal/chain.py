@@ -54,6 +54,13 @@ def event_hash(event: EventRow) -> str:
     return hashlib.sha256(event.prev.encode() + canonical(body)).hexdigest()
 
 
+def new_id() -> str:
+    """A fresh random uuid."""
+    import uuid  # reading needs none, and `status` would pay for it
+
+    return str(uuid.uuid4())
+
+
 class AuditFile:
     """`audit.log` beside the journal: which heads were about to be committed, and which were."""
 

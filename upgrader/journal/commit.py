@@ -11,7 +11,6 @@ import sqlite3
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from upgrader.journal.chain import event_hash
@@ -41,7 +40,8 @@ class Clock:
 
     def now(self) -> str:
         """UTC, ISO 8601 with microseconds."""
-        return datetime.fromtimestamp(self.wall_ns() / 1e9, UTC).isoformat(timespec="microseconds")
+        seconds, rest = divmod(self.wall_ns(), 1_000_000_000)
+        return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest // 1000:06d}+00:00"
 
 
 class Commit:

@@ -9,10 +9,8 @@ from __future__ import annotations
 import fcntl
 import os
 import pwd
-import socket
-import uuid
+import time
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -127,15 +125,16 @@ def acquire(state_dir: Path, operation: str, *, takeover: bool = False) -> Lease
     try:
         durable.failpoint("lease.locked")
         previous = read_card(state_dir)
-        if previous and previous.host != socket.gethostname() and not takeover:
+        if previous and previous.host != os.uname().nodename and not takeover:
             raise LockedError(
                 f"the lease was left by {previous}, on another machine than this one",
                 cloud="as that owner left it; nothing was changed now",
                 next_command="make sure that nothing runs there, then repeat with --takeover",
                 reason="lease-of-another-host",
             )
-        since = datetime.now(UTC).isoformat(timespec="seconds")
-        card = Card(uuid.uuid4().hex, operator(), socket.gethostname(), os.getpid(), boot_id(), operation, since)
+        since = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
+        host = os.uname().nodename
+        card = Card(os.urandom(16).hex(), operator(), host, os.getpid(), boot_id(), operation, since)
         durable.write_json(state_dir / CARD, card._asdict())
         durable.failpoint("lease.card")
     except BaseException:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -15,7 +14,7 @@ from typing import Self
 from upgrader import durable
 from upgrader.errors import EnvironmentMissingError
 from upgrader.journal import schema
-from upgrader.journal.chain import GENESIS, AuditFile, event_hash
+from upgrader.journal.chain import GENESIS, AuditFile, event_hash, new_id
 from upgrader.journal.commit import JUMP_NS, Clock, Commit, insert_event
 from upgrader.journal.errors import InvariantError, JournalError
 from upgrader.journal.lease import Lease
@@ -81,7 +80,7 @@ class Log:
         durable.failpoint("journal.create.after_commit")
 
     def _first_event(self) -> EventRow:
-        data = {"lineage": str(uuid.uuid4()), "version": schema.VERSION}
+        data = {"lineage": new_id(), "version": schema.VERSION}
         event = EventRow(
             seq=1, txn=1, at=self._clock.now(), mono=self._clock.mono_ns(), boot=self._clock.boot, epoch=0, run="",
             hop=None, attempt="", kind="journal_created", data=data, prev=GENESIS, h="",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from upgrader.errors import RefusedError, StaleError
-from upgrader.journal.chain import digest
+from upgrader.journal.chain import digest, new_id
 from upgrader.journal.commit import Commit
 from upgrader.journal.errors import InvariantError
 from upgrader.journal.projection import ENGINE
@@ -65,7 +64,7 @@ def begin_run(
             details=differences,
             reason="plan-stale",
         )
-    run = str(uuid.uuid4())
+    run = new_id()
     data = {
         "plan": json.loads(json.dumps(plan)),
         "plan_sha256": plan_sha256,
