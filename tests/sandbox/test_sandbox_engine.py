@@ -177,7 +177,9 @@ def test_credential_keys_that_kolla_never_made_are_a_missing_file(cloud: Path) -
     assert b"Could not find the file" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["../../etc/keystone/x", "fernet-keys/../../../site/kolla/globals.yml"])
+@pytest.mark.parametrize(
+    "name", ["../../etc/keystone/x", "fernet-keys/../../../../site/kolla/globals.yml", "fernet-keys/../x"]
+)
 def test_a_tar_cannot_write_outside_the_volume(cloud: Path, name: str) -> None:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:

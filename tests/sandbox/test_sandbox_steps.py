@@ -245,6 +245,7 @@ def test_a_second_play_beside_a_living_one_is_counted(cloud: Path) -> None:
     finally:
         other.communicate(b"\n")
     assert effects(cloud)["overlap:pull+upgrade"] == 1
+    store.write(f"{cloud}/play.json", {"pid": other.pid, "started": "1", "action": "pull"})
     step(cloud, "2024.2", "cmp1", do="begin")
     assert effects(cloud)["overlap:pull+upgrade"] == 1
     assert effects(cloud)["play:upgrade:2024.2"] == 2
