@@ -82,7 +82,8 @@ def database(host, argv):
         print("-- MariaDB dump, but the server went away")
         return 0
     done = subprocess.run(
-        [argv[0], "--no-defaults", f"--socket={socket}", *argv[1:]],
+        # utf8 is what the client configuration in Kolla's images says
+        [argv[0], "--no-defaults", "--default-character-set=utf8", f"--socket={socket}", *argv[1:]],
         env=env,
         input=asked,
         capture_output=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import json
 import tarfile
@@ -92,18 +93,21 @@ def test_the_dump_has_to_be_the_one_that_left_the_host(made: FolderCloud) -> Non
 
 
 @pytest.mark.parametrize(
-    ("names", "words"),
+    ("announced", "sent", "words"),
     [
-        ({"../evil.sql.gz": b""}, "unexpected member"),
-        ({"more.sql.gz": b""}, "unexpected member"),
-        ({}, "files are missing"),
+        ("nova.sql.gz", {"more.sql.gz": b""}, "unexpected member"),
+        ("../evil.sql.gz", {"../evil.sql.gz": b""}, "unexpected member"),
+        ("nova.sql.gz", {}, "files are missing"),
     ],
 )
-def test_only_announced_files_are_unpacked(made: FolderCloud, names: dict[str, bytes], words: str) -> None:
-    said = {"rc": 0, "stdout": "@@files\nnova.sql.gz\tabc\n"}
-    _, told = taken(made, facts(), dump=said, sent=tar(**names))
+def test_only_announced_files_are_unpacked(
+    made: FolderCloud, announced: str, sent: dict[str, bytes], words: str
+) -> None:
+    empty = hashlib.sha256(b"").hexdigest()
+    said = {"rc": 0, "stdout": f"@@files\n{announced}\t{empty}\n"}
+    _, told = taken(made, facts(), dump=said, sent=tar(**sent))
     assert words in told[0]
-    assert not (made.root / "evil.sql.gz").exists()
+    assert not (made.root / "set" / "evil.sql.gz").exists()
 
 
 def test_a_failed_dump_says_what_the_server_said(made: FolderCloud) -> None:

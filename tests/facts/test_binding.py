@@ -50,6 +50,24 @@ def test_names_and_contents_cannot_be_swapped_unseen(site: FolderCloud) -> None:
     assert config_sha256(site.site) != before
 
 
+def test_a_file_under_another_name_counts(site: FolderCloud) -> None:
+    folder = site.site.config_dir
+    (folder / "a").write_text("1")
+    before = config_sha256(site.site)
+    (folder / "a").rename(folder / "b")
+    assert config_sha256(site.site) != before
+
+
+def test_a_line_moved_from_one_file_to_the_next_counts(site: FolderCloud) -> None:
+    folder = site.site.config_dir
+    (folder / "a").write_text("12")
+    (folder / "a2").write_text("3")
+    before = config_sha256(site.site)
+    (folder / "a").write_text("1")
+    (folder / "a2").write_text("23")
+    assert config_sha256(site.site) != before
+
+
 def test_passwords_and_state_do_not_count_as_configuration(site: FolderCloud) -> None:
     before = config_sha256(site.site)
     site.site.passwords.write_text("database_password: other\n")
