@@ -31,7 +31,7 @@ def test_every_service_exists_once_per_release_under_kollas_own_name() -> None:
 
 def test_images_of_load_balancers_and_brokers_only_for_a_cluster() -> None:
     extra = {reference.split(":")[0] for reference in references(cluster=True) - references()}
-    assert extra == {"kolla/haproxy", "kolla/keepalived", "kolla/rabbitmq", "lab/os-rabbitmq"}
+    assert extra == {"kolla/haproxy", "kolla/keepalived", "kolla/rabbitmq", "lab/os-rabbitmq", "lab/os-balancer"}
 
 
 def test_the_toolbox_can_speak_to_a_broker_where_there_is_one() -> None:

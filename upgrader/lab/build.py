@@ -68,6 +68,9 @@ class Builder:
             self.binds = write_build_settings(self.settings)
             with self.steps.step("fetch kolla's scripts and collections"):
                 self._fetch({releases()[name] for name in self.record.releases})
+            if wanted[0] not in missing:
+                self._ensure_local(wanted[0])
+                self._refresh_package_lists(wanted[0])
             self._make_in_order(missing)
         # nodes are started from it by this engine; the others are pulled by the nodes
         self._ensure_local(next(image for image in wanted if image.name == "node"))
@@ -138,6 +141,7 @@ class Builder:
         self._refresh_package_lists(image)
 
     def _refresh_package_lists(self, image: Image) -> None:
+        """Debian's lists, once for all scripts: a mirror drops the packages that older lists name."""
         command = ["run", "--rm", "--network", "host", *self._mounts(None), image.reference]
         command += ["/bin/bash", "-c", "set -a; . /lab/env; APT_CONFIG=/lab/apt.conf apt-get update"]
         self.steps.run("image-base", self.docker.command(*command), env=self.docker.env)
