@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.engine_kit import forked
-from tests.engine_kit.place import WorldSession, a_plan, opened, site_of
+from tests.engine_kit.place import WorldSession, a_plan, graph, opened, site_of
 from upgrader import attempts, durable, processes
 from upgrader.cli.resume_cmd import decide
 from upgrader.cli.rollback_cmd import go_back, to_decision
-from upgrader.engine import Engine
+from upgrader.engine import Ending, Engine
 from upgrader.journal import HopRow
 from upgrader.states import RUN_ENDED, Event, State
 
@@ -52,8 +52,8 @@ class Life:
             if self.way in ("redeploy", "restore") and hop is not None and hop.state is State.DECIDE:
                 self.back()
             conduct = self.session.conduct(self.session.journal.snapshot())
-            Engine(conduct, "anna", auto_approve=True, stop_wanted=self.over).drive()
-            if not self.over() and not self.decided():
+            ending = Engine(conduct, "anna", auto_approve=True, stop_wanted=self.over).drive()
+            if not self.over() and not self.decided(ending):
                 raise RuntimeError(f"the operator does not know what to do about {self.hop()}")
         raise RuntimeError("it goes round in circles")
 
@@ -65,14 +65,15 @@ class Life:
         ended = shot.run is not None and shot.run.state in RUN_ENDED
         return ended or (shot.hop is not None and shot.attempt is None and shot.hop.state.value in self.behind)
 
-    def decided(self) -> bool:
+    def decided(self, ending: Ending) -> bool:
         hop = self.hop()
         resting = (State.DECIDE, State.NEEDS_ATTENTION)
         if self.way in ("redeploy", "restore") and hop is not None and hop.state in resting:
             # what `upgrader rollback` does when it is said again
             to_decision(self.session, hop, "again")
             return True
-        return decide(self.session, lambda _kind, _data: None)  # type: ignore[arg-type]
+        view: Any = lambda _kind, _data: None  # noqa: E731
+        return decide(self.session, view, spent=ending.kind == "attention")
 
     def back(self) -> None:
         event = Event.REDEPLOY if self.way == "redeploy" else Event.RESTORE
@@ -92,6 +93,7 @@ def one(order: Mapping[str, Any]) -> None:
 
 def serve() -> None:
     processes.become_subreaper()  # supervisors that outlive their controller
+    graph()
     for line in sys.stdin:
         order = json.loads(line)
         began = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 import traceback
@@ -11,12 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine_kit import stages
+from tests.engine_kit.place import graph
 from upgrader import attempts, durable, supervisor
+
+assert stages  # imported here once, not in every fork
 
 
 def spawn(folder: Path, *, run: str = attempts.RUN_STAGE, env: Mapping[str, str] | None = None) -> int:
     """As `attempts.spawn`. Comes back when the supervisor has started or ended: a fork does not carry the attempt's
     name in the environment it was started with, so that only its lock tells that it lives."""
+    graph()  # read once, for all forks
     pid = os.fork()
     if pid == 0:
         try:
@@ -25,6 +31,7 @@ def spawn(folder: Path, *, run: str = attempts.RUN_STAGE, env: Mapping[str, str]
             os.dup2(log, 1)
             os.dup2(log, 2)
             os.closerange(3, 256)  # the lease is not a supervisor's
+            sys.stdout = sys.stderr = os.fdopen(os.dup(2), "w")  # pytest's own is gone with its descriptors
             supervisor.supervise(folder, run=run)
         except BaseException:
             traceback.print_exc()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def a_plan(journal: Journal, hops: int = 1, *, schema: bool = True) -> Plan:
         {
             "site": "crash", "lineage": shot.lineage, "serial": shot.serial, "from": names[0], "to": names[-1],
             "made_at": "2026-11-22T14:00:00Z", "tool_version": "0", "graph_version": "1", "graph_sha256": "0" * 64,
-            "hops": tuple(a_hop(a, b, schema=schema) for a, b in zip(names, names[1:], strict=False)),
+            "hops": tuple(a_hop(a, b, schema=schema) for a, b in pairwise(names)),
         }
     )  # fmt: skip
 

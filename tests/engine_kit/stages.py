@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.engine_kit.place import graph, site_of
 from tests.engine_kit.world import HOSTS, World
 from upgrader import durable
 from upgrader.context import AttemptContext
 from upgrader.database.manifest import BackupSet, Manifest, must_be_whole, now, required_parts
-from upgrader.graph import load_graph
 from upgrader.model import AttemptRequest, StageOutcome
 from upgrader.plan_file import read_plan
 from upgrader.redact import Redactor
@@ -28,11 +28,9 @@ SCHEMA_TASK = "Running Neutron database expand container"
 
 
 def run_stage(request: AttemptRequest, attempt: AttemptContext) -> StageOutcome:
-    from tests.engine_kit.place import site_of
-
     world = World.of(Path(request.state_dir))
     ctx = StageContext(
-        request, site_of(Path(request.state_dir).parent), read_plan(Path(request.plan_file)), load_graph(), attempt
+        request, site_of(Path(request.state_dir).parent), read_plan(Path(request.plan_file)), graph(), attempt
     )
     attempt._runner = Hands(world, ctx)
 

@@ -43,18 +43,19 @@ def resume(
         for name, reason in accepted.items():
             opened.journal.accept(name, reason, opened.actor)
         ending = drive(opened, view, auto_approve=auto_approve)
-        if decide(opened, view):
+        if decide(opened, view, spent=ending.kind == "attention"):
             ending = drive(opened, view, auto_approve=auto_approve)
     conclude(ending, site, given)
 
 
-def decide(opened: Session, view: Live) -> bool:
+def decide(opened: Session, view: Live, *, spent: bool = False) -> bool:
     """At a rest, record that the operator wants to go on, and where to. False: there is nothing to go on with.
 
     Called after the engine came to rest, so that an interrupted attempt is settled first. At most one decision is
-    taken per command: a stage that fails again comes back to the operator.
+    taken per command: a stage that fails again comes back to the operator. `spent`: the engine will not start the
+    stage once more by itself, because it was tried too often.
     """
-    from upgrader.states import Event, State
+    from upgrader.states import INFO, Event, State
 
     snapshot = opened.journal.snapshot()
     hop = snapshot.hop
@@ -73,7 +74,22 @@ def decide(opened: Session, view: Live) -> bool:
         return True
     if hop.state is State.NEEDS_ATTENTION and last is not None:
         return _after_attention(opened, view, hop, last.stage.value)
-    return False
+    return spent and INFO[hop.state].kind == "stage" and _once_more(opened, view, hop)
+
+
+def _once_more(opened: Session, view: Live, hop: HopRow) -> bool:
+    """A stage whose attempts are used up: out of it by the move its state has, and back as a person's decision."""
+    from upgrader.states import Event, State, row_of
+
+    leave = Event.TAKE_BACK if row_of(hop.state, Event.TAKE_BACK) else Event.GIVE_UP
+    words = "resumed: tried too often by itself, looked at by a person"
+    left = opened.journal.move(hop.index, leave, opened.actor, words)
+    if left.state is State.NEEDS_ATTENTION:
+        return _after_attention(opened, view, left, hop.state.value)
+    event = Event.RECHECK if hop.state in (State.VERIFY, State.SOAK) else Event.RETRY
+    opened.journal.move(hop.index, event, opened.actor, words)
+    view("note", {"text": f"  decision    {hop.state} is tried again"})
+    return True
 
 
 def _after_attention(opened: Session, view: Live, hop: HopRow, stage: str) -> bool:
