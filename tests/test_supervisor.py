@@ -116,6 +116,15 @@ def test_whatever_a_stage_does_there_is_a_record(tmp_path: Path, stage: str) -> 
         assert b"printed ********" in written and b"could not log in with ********" in written
 
 
+def test_a_log_that_cannot_be_written_costs_no_record(tmp_path: Path) -> None:
+    folder = attempts.create(tmp_path, request())
+    command = [sys.executable, "-m", "upgrader.supervisor", str(folder), "--run", "tests.attempt_stages:senseless"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(REPO)}, stderr=full, check=False)
+    assert done.returncode == 0
+    assert record(folder)["outcome"]["verdict"] == "failed"
+
+
 def test_descendants_are_awaited_wherever_they_went(tmp_path: Path) -> None:
     folder, _ = begin(tmp_path, "leaves_children")
     evidence = attempts.follow(folder)

@@ -15,6 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +128,7 @@ def _outcome(run: str, request: AttemptRequest, context: AttemptContext) -> Stag
             return outcome
         raise TypeError(f"the stage returned {type(outcome).__name__}")
     except BaseException as error:
-        traceback.print_exc()
+        _tell_of_it()
         message = context.redactor.text(f"{type(error).__name__}: {error}")
         watched = bool(context.watched)
         return StageOutcome(
@@ -136,6 +137,12 @@ def _outcome(run: str, request: AttemptRequest, context: AttemptContext) -> Stag
             # a play that was still going on when the stage broke off is not in the results
             schema_started=True if watched else None,
         )
+
+
+def _tell_of_it() -> None:
+    """The traceback, to the attempt's log. A log that cannot be written must not cost the exit record."""
+    with suppress(OSError, ValueError):
+        traceback.print_exc()
 
 
 def _await_rest(attempt: str, patience: float) -> tuple[int, int]:
@@ -170,7 +177,7 @@ def _write_record(folder: Path, record: Mapping[str, Any], *, tries: int = 5) ->
             durable.write_json(folder / attempts.EXIT, record)
             return
         except OSError:
-            traceback.print_exc()
+            _tell_of_it()
             if not left:
                 raise
             time.sleep(1)
