@@ -107,6 +107,24 @@ def test_every_column_is_covered_by_the_hash(copied, column):
     assert any("event 100: was changed" in fault for fault in faults(copied))
 
 
+def test_the_hash_covers_the_one_before(copied):
+    with open_journal(copied, readonly=True) as journal:
+        event = next(journal.events(after=99))
+    assert event_hash(event) == event.h
+    assert event_hash(replace(event, prev="1" * 64)) != event.h
+
+
+def test_an_event_inside_a_commit_is_missed_by_number_and_by_chain(copied):
+    """audit.log pins the last event of a commit; what is before it in the same commit hangs on the chain alone."""
+    with open_journal(copied, readonly=True) as journal:
+        inside = next(event for event in journal.events() if event.kind == "attempt_finished").seq
+    tamper(copied, lambda connection: connection.execute("DELETE FROM events WHERE seq = ?", (inside,)))
+    assert faults(copied) == (
+        f"event {inside}: missing (the next is {inside + 1})",
+        f"event {inside + 1}: does not follow the one before it",
+    )
+
+
 def test_every_deleted_event_is_found(sweep):
     assert sweep(lambda c, seq: c.execute("DELETE FROM events WHERE seq = ?", (seq,))) == []
 
