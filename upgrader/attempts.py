@@ -61,9 +61,6 @@ class Request(Protocol):
     def document(self) -> dict[str, Any]: ...
 
 
-# ---------------------------------------------------------------- beginning
-
-
 def folder_of(state_dir: Path, attempt: str) -> Path:
     """Raises ValueError when `attempt` is not a uuid: it becomes part of a path."""
     if str(uuid.UUID(attempt)) != attempt:
