@@ -17,6 +17,8 @@ class Keystone:
     url: str = ""
     tokens: set[str] = field(default_factory=set)
     issued: int = 0
+    away: int = 0
+    """How many requests are still answered 503, as a load balancer does while its servers restart."""
 
 
 @contextmanager
@@ -39,6 +41,9 @@ def running_keystone() -> Iterator[Keystone]:
 
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if state.away:
+                state.away -= 1
+                return self.refuse(503, "No server is available to handle this request.")
             if asked["auth"]["identity"]["password"]["user"]["password"] != ADMIN_PASSWORD:
                 return self.refuse(401, "The request you have made requires authentication.")
             state.issued += 1

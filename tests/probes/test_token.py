@@ -25,11 +25,19 @@ def keystone() -> Iterator[Keystone]:
         yield state
 
 
-def asked(action: str, url: str, *, password: str = ADMIN_PASSWORD, token: str = "") -> dict[str, Any]:
+def asked(
+    action: str, url: str, *, password: str = ADMIN_PASSWORD, token: str = "", patience: str = "0.01"
+) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-", action, url, "admin", "admin"],
         input=SCRIPT.read_text(),
-        env={"OS_PASSWORD": password, "OS_TOKEN": token, "http_proxy": "http://127.0.0.1:9", "PYTHONUTF8": "1"},
+        env={
+            "OS_PASSWORD": password,
+            "OS_TOKEN": token,
+            "http_proxy": "http://127.0.0.1:9",
+            "PYTHONUTF8": "1",
+            "UPGRADER_PATIENCE": patience,
+        },
         capture_output=True,
         text=True,
         check=True,
@@ -58,6 +66,13 @@ def test_refusals_and_silence_are_answers(keystone: Keystone) -> None:
     assert asked("issue", "http://127.0.0.1:1")["status"] == 0
     assert "no URL" in asked("issue", "")["error"]
     assert asked("issue", "file:///etc/passwd")["ok"] is False
+
+
+def test_a_keystone_that_is_just_starting_is_waited_for(keystone: Keystone) -> None:
+    keystone.away = 2
+    assert asked("issue", keystone.url)["status"] == 503
+    assert asked("issue", keystone.url, patience="60")["status"] == 201
+    assert asked("issue", keystone.url, password="wrong", patience="600")["status"] == 401
 
 
 def play(said: object) -> PlayResult:

@@ -11,12 +11,17 @@ import json
 import os
 import ssl
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
 TIMEOUT = 30
+PATIENCE = 90.0
+"""Seconds to go on asking while Keystone, or the load balancer before it, says that it is not there yet: after a
+restart that took up to 18 s in a measured upgrade, and longer on a busy machine."""
+NOT_YET = {0, 500, 502, 503, 504}
 
 
 def answer(**values: object) -> NoReturn:
@@ -54,23 +59,34 @@ def main() -> None:
     base = url.rstrip("/")
     if base.endswith("/v3"):
         base = base[:-3]
+    patience = float(os.environ.get("UPGRADER_PATIENCE") or PATIENCE) if base else 0.0
+    ends = time.monotonic() + patience
+    while True:
+        said = attempt(action, base, user, project)
+        if said["status"] not in NOT_YET or time.monotonic() >= ends:
+            answer(**said)
+        time.sleep(2)
+
+
+def attempt(action: str, base: str, user: str, project: str) -> dict[str, Any]:
+    """One try, as the words to print; `step` says how far it came."""
     step = "issue"
     try:
         status, token, content = issue(base, user, project)
         if action == "issue":
-            answer(ok=True, status=status, token=token, expires_at=content["expires_at"], url=base)
+            return {"ok": True, "status": status, "token": token, "expires_at": content["expires_at"], "url": base}
         step = "validate"
         asked = {"X-Auth-Token": token, "X-Subject-Token": os.environ.get("OS_TOKEN", "")}
         status, _, content = call(base + "/v3/auth/tokens", headers=asked)
-        answer(ok=True, status=status, user=content["token"]["user"]["name"])
+        return {"ok": True, "status": status, "user": content["token"]["user"]["name"]}
     except urllib.error.HTTPError as error:
         try:
             words = json.loads(error.read())["error"]["message"]
         except (ValueError, KeyError, TypeError):
             words = error.reason
-        answer(ok=False, status=error.code, error=str(words), step=step)
+        return {"ok": False, "status": error.code, "error": str(words), "step": step}
     except (OSError, ValueError, KeyError) as error:
-        answer(ok=False, status=0, error=f"{type(error).__name__}: {error}", step=step)
+        return {"ok": False, "status": 0, "error": f"{type(error).__name__}: {error}", "step": step}
 
 
 if __name__ == "__main__":
