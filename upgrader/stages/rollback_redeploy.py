@@ -5,9 +5,14 @@ Reached only where the way is open (see decisions.py). May be done again after a
 
 from __future__ import annotations
 
+from upgrader.database.services import switch
+from upgrader.facts.names import release_names
+from upgrader.facts.reading import is_kolla, release_of
+from upgrader.kolla.inventory import Inventory
+from upgrader.kolla.toolchain import Toolchain
 from upgrader.stages import configuration
-from upgrader.stages.base import StageContext
-from upgrader.stages.common import inventory_of, run_action
+from upgrader.stages.base import StageContext, StepFailed
+from upgrader.stages.common import inventory_of, look, run_action
 from upgrader.stages.stale import restart_stale
 
 
@@ -23,5 +28,32 @@ def redeploy(ctx: StageContext) -> None:
     with ctx.step(f"kolla-ansible deploy of {ctx.hop.source}") as evidence:
         result = run_action(ctx, "deploy", toolchain, inventory)
         evidence.append(f"done on {len(result.hosts_seen)} hosts in {round(result.seconds)} s")
+    with ctx.step(f"containers that only {ctx.hop.target} has") as evidence:
+        evidence.append(_stop_leftovers(ctx, toolchain, inventory))
     with ctx.step("restarts that an interruption swallowed") as evidence:
         evidence.append(restart_stale(ctx, toolchain, inventory))
+
+
+def _stop_leftovers(ctx: StageContext, toolchain: Toolchain, inventory: Inventory) -> str:
+    """Stop, and leave in place, what still runs the new release: the old one's playbooks do not know it."""
+    names = release_names(ctx.graph)
+    left = {
+        host.name: found
+        for host in look(ctx, toolchain, inventory, heads=False).hosts
+        if (
+            found := tuple(
+                container.name
+                for container in host.containers
+                if is_kolla(container, names)
+                and container.state == "running"
+                and release_of(container, names) == ctx.hop.target
+            )
+        )
+    }
+    if not left:
+        return "none is left"
+    play = ctx.attempt.play_folder("stop-leftovers")
+    result = switch(ctx.site, toolchain, ctx.attempt.runner(), play, left, start=False)
+    if not result.verdict:
+        raise StepFailed(result.message)
+    return "stopped " + ", ".join(f"{host}: {' '.join(found)}" for host, found in left.items())
