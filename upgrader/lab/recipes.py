@@ -6,7 +6,7 @@ import hashlib
 import json
 import tomllib
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ class Image:
         """A name that is unique within one lab and fit for a log file."""
         return self.name if self.release is None else f"{self.name}-{self.release.name}"
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Changes whenever anything the image is made from changes, its parent included."""
         state = hashlib.sha256()
