@@ -20,7 +20,7 @@ designate_pool_id:
 """
 
 GENPWD = """
-import sys, yaml
+import os, sys, yaml
 path = sys.argv[sys.argv.index("--passwords") + 1]
 values = yaml.safe_load(open(path))
 for key in values:
@@ -29,7 +29,9 @@ for key in values:
                        "public_key": "ssh-rsa AAAAfresh"}
     elif key != "docker_registry_password" and values[key] is None:
         values[key] = "fresh" + key
-open(path, "w").write(yaml.safe_dump(values, default_flow_style=False))
+os.remove(path)  # as the real one does: the mode is what it asks for and the umask allows
+with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, mode=0o640), "w") as stream:
+    stream.write(yaml.safe_dump(values, default_flow_style=False))
 """
 
 MERGEPWD = """

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upgrader.errors import ConfigError, StaleError
+from upgrader.kolla import globals_yml
 from upgrader.kolla.globals_yml import Edit, apply_edit, globals_files, plan_edit, read_globals
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "globals"
@@ -202,6 +204,29 @@ def test_what_cannot_be_changed_safely_is_refused(tmp_path: Path, content: str, 
         plan_edit([path], settings)
     assert caught.value.reason == "not-editable"
     assert path.read_text() == content
+
+
+@pytest.mark.parametrize(
+    "sloppy",
+    [
+        lambda text: text.replace("  # why", ""),
+        lambda text: text.replace("# head", "# Head"),
+        lambda text: text.replace("b: 2", "b: 3"),
+        lambda text: text.replace("a: ", "a:  "),
+        lambda text: text + "# signed\n",
+        lambda text: text.replace("b: 2\n", ""),
+        lambda text: "[" + text,
+    ],
+)
+def test_an_edit_that_does_more_than_it_should_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sloppy: Callable[[str], str]
+) -> None:
+    """The proof does not trust the code that edits."""
+    path = written(tmp_path, "# head\na: 1  # why\nb: 2\n")
+    honest = globals_yml._replaced
+    monkeypatch.setattr(globals_yml, "_replaced", lambda *given: sloppy(honest(*given)))
+    with pytest.raises(ConfigError, match="would change more than that"):
+        plan_edit([path], {"a": "x"})
 
 
 def test_a_name_that_is_no_setting_is_refused(tmp_path: Path) -> None:

@@ -178,9 +178,27 @@ def _proved(before: YamlText, after: bytes, settings: Mapping[str, str]) -> tupl
         raise problem
     old_lines, new_lines = before.lines, parsed.lines
     changed = {number for number, line in enumerate(old_lines) if new_lines[number : number + 1] != [line]}
-    meant = {before.line_at(entry.start) for key in settings if (entry := before.get(key))}
+    replaced = [entry for key in settings if (entry := before.get(key))]
+    meant = {before.line_at(entry.start) for entry in replaced}
+    whole = all(_only_value_differs(before, new_lines, entry, settings) for entry in replaced)
     fresh = [f"{key}: {quoted(settings[key])}" for key in settings if key not in old]
-    if changed != meant or [line.strip() for line in new_lines[len(old_lines) :]] != fresh:
+    if changed != meant or not whole or [line.strip() for line in new_lines[len(old_lines) :]] != fresh:
         raise problem
     pairs = [(f"-{old_lines[number]}", f"+{new_lines[number]}") for number in sorted(changed)]
     return tuple(line for pair in pairs for line in pair) + tuple(f"+{line}" for line in new_lines[len(old_lines) :])
+
+
+def _only_value_differs(before: YamlText, lines: list[str], entry: Entry, settings: Mapping[str, str]) -> bool:
+    """Whether the line of a changed value is otherwise as it was: key, spacing, comment."""
+    number = before.line_at(entry.start)
+    if number >= min(len(lines), len(before.lines)):
+        return False
+    same = [other for other in before.entries if before.line_at(other.start) == number]
+    offset = max(before.text.rfind("\n", 0, entry.start), before.text.rfind("\r", 0, entry.start)) + 1
+    head = before.lines[number][: min(other.start for other in same) - offset]
+    tail = before.lines[number][max(other.end for other in same) - offset :]
+    value = lines[number].removeprefix(head).removesuffix(tail)
+    if not (lines[number].startswith(head) and lines[number].endswith(tail)):
+        return False
+    # Several keys on one line stand in braces; that their values are right is proved by parsing.
+    return len(same) > 1 or value == (" " if entry.start == entry.end else "") + quoted(settings[entry.key])
