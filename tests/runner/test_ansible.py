@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from tests.runner_kit import HOSTS, inventory, play
 from upgrader import processes
 from upgrader.errors import EnvironmentMissingError, UpgraderError
-from upgrader.runner import PlayResult, TaskEvent
+from upgrader.runner import Play, PlayResult, TaskEvent
 from upgrader.runner.ansible import AnsibleRunner
 
 
@@ -203,3 +205,17 @@ def test_a_listener_that_fails_does_not_end_the_play(tmp_path: Path) -> None:
 
     result = AnsibleRunner().run(play(tmp_path, "- command: 'true'"), tmp_path / "play", on_event=broken)
     assert result.verdict and "disk full" in result.error
+
+
+def test_a_result_of_an_earlier_play_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reusing the name of a run makes a killed second one look like the first, which went well."""
+    made = play(tmp_path, "- command: 'true'")
+    assert AnsibleRunner().run(made, tmp_path / "first").verdict
+
+    def leaves_the_old_result(self: AnsibleRunner, made: Play, folder: Path, ident: str) -> subprocess.Popen[bytes]:
+        shutil.copyfile(tmp_path / "first" / "result.json", folder / "result.json")
+        return subprocess.Popen(["sh", "-c", "kill -9 $$"])
+
+    monkeypatch.setattr(AnsibleRunner, "_start", leaves_the_old_result)
+    result = AnsibleRunner().run(made, tmp_path / "second")
+    assert result.status == "lost" and not result.verdict

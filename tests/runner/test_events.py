@@ -113,3 +113,25 @@ def test_half_a_line_is_left_for_the_next_time_and_rubbish_passed_over(tmp_path:
         stream.write('sk_start"}\n')
     second, _ = events.read(tmp_path, offset)
     assert [item.counter for item, _ in second] == [2]
+
+
+def test_every_expected_host_must_have_been_worked_on(account: Account) -> None:
+    account.take(event("playbook_on_stats", **{**STATS, "failures": {}, "ok": {"a": 1}, "processed": {"a": 1}}))
+    result = account.result("successful", 0, 1.0)
+    assert result.missing == ("b",) and result.hosts_seen == ("a",)
+    assert not result.verdict and "never worked on: b" in result.message
+
+
+@pytest.mark.parametrize("where", ["failures", "dark"])
+def test_ansibles_own_account_decides_who_is_in_trouble(account: Account, where: str) -> None:
+    """Also when the event that told of it was lost, and also when the exit code is 0."""
+    account.take(event("playbook_on_stats", **{**STATS, "failures": {}, where: {"b": 1}}))
+    result = account.result("successful", 0, 1.0)
+    assert not result.verdict
+    assert [trouble.host for trouble in (*result.failed, *result.unreachable)] == ["b"]
+
+
+def test_a_rescued_failure_is_none(account: Account) -> None:
+    account.take(event("runner_on_failed", task="t", host="b", res={"msg": "no"}))
+    account.take(event("playbook_on_stats", **{**STATS, "failures": {}, "rescued": {"b": 1}}))
+    assert account.result("successful", 0, 1.0).verdict
