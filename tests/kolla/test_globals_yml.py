@@ -267,6 +267,15 @@ def test_writing_again_does_nothing_and_a_foreign_change_is_refused(tmp_path: Pa
     assert path.read_text() == "a: 9\n"
 
 
+def test_an_earlier_copy_is_never_overwritten(tmp_path: Path) -> None:
+    path = written(tmp_path, "a: 1\n")
+    for value in ("2", "3", "3"):
+        for edit in plan_edit([path], {"a": value}):
+            apply_edit(edit, tmp_path / "keep")
+    kept = {copy.name.removeprefix(tmp_path.name): copy.read_text() for copy in (tmp_path / "keep").iterdir()}
+    assert kept == {".globals.yml": "a: 1\n", ".globals.yml.1": 'a: "2"\n'}
+
+
 # ---------------------------------------------------------------- properties
 
 KEYS = st.sampled_from(["alpha", "beta", "openstack_release", "enable_x", "z9"])

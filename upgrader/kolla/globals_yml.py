@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from upgrader.durable import make_dir, write_atomic
@@ -114,12 +115,24 @@ def apply_edit(edit: Edit, keep: Path) -> None:
             f"{edit.path} was changed by somebody else since the change was planned.", reason="file-changed"
         )
     target = edit.path.resolve()
-    make_dir(keep, exist_ok=True)
     try:
-        write_atomic(keep / f"{edit.path.parent.name}.{edit.path.name}", edit.before)
+        keep_copy(edit.path, edit.before, keep)
         write_atomic(target, edit.after, like=target.stat())
     except OSError as error:
         raise ConfigError(f"{edit.path} cannot be written: {error.strerror}.", reason="unwritable-file") from None
+
+
+def keep_copy(path: Path, content: bytes, keep: Path) -> None:
+    """Copy (mode 0600) of a file about to be changed; an earlier copy with other content is never overwritten."""
+    make_dir(keep, exist_ok=True)
+    name = f"{path.parent.name}.{path.name}"
+    for number in count():
+        copy = keep / (f"{name}.{number}" if number else name)
+        if not copy.exists():
+            write_atomic(copy, content)
+            return
+        if copy.read_bytes() == content:
+            return
 
 
 def _edit(before: YamlText, settings: Mapping[str, str]) -> Edit | None:

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from upgrader.durable import make_dir, write_atomic
+from upgrader.durable import write_atomic
 from upgrader.errors import ConfigError, EnvironmentMissingError, StaleError
 from upgrader.kolla.commands import genpwd, mergepwd
+from upgrader.kolla.globals_yml import keep_copy
 from upgrader.kolla.toolchain import Toolchain, environment
 from upgrader.kolla.vault import Vault, decrypt, decrypt_values, encrypt, encrypt_values, encrypted
 from upgrader.kolla.yaml_text import Entry, Tree, YamlText, parse, quoted, read_bytes, scalars_below
@@ -116,9 +117,8 @@ def apply_merge(merge: PasswordMerge, keep: Path) -> None:
     target = merge.path.resolve()
     for leftover in target.parent.glob(f".{target.name}.*.tmp"):  # of a run that was killed while writing
         leftover.unlink(missing_ok=True)
-    make_dir(keep, exist_ok=True)
     try:
-        write_atomic(keep / f"{merge.path.parent.name}.{merge.path.name}", merge.before)
+        keep_copy(merge.path, merge.before, keep)
         write_atomic(target, merge.after, like=target.stat())
     except OSError as error:
         raise ConfigError(f"{merge.path} cannot be written: {error.strerror}.", reason="unwritable-file") from None
