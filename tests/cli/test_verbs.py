@@ -120,7 +120,7 @@ def test_ascii_terminals_get_ascii() -> None:
 
 
 def test_plain_output_does_not_import_rich() -> None:
-    assert not imported("plan", "--from", "2025.1", "--to", "2025.2") & (HEAVY - {"pydantic", "networkx"})
+    assert not imported("plan", "--from", "2025.1", "--to", "2025.2") & (HEAVY - {"pydantic"})
 
 
 # ---------------------------------------------------------------- graph

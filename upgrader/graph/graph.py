@@ -1,6 +1,7 @@
 """The releases and the hops between them, read from the data when they are asked for.
 
-networkx is imported only when a path is computed or the whole is checked: importing it costs more than all the rest.
+Every edge read here joins neighbours, so the edges are pieces of one chain and a path is walked. That the data is one
+sound graph is proved with networkx (`structure.py`), by the check of the whole and by the tests.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from upgrader.graph import records
 
 Part = TypeVar("Part", bound=Value)
+Edge = tuple[str, str]
 
 
 class ReleaseGraph:
@@ -84,12 +86,10 @@ class ReleaseGraph:
         """The one path between two releases, hop by hop; empty from a release to itself.
 
         Raises RefusedError for an unknown release and where no path leads (backwards never does), naming the hop
-        that is missing; DataError when the data has a cycle or more than one path.
+        where it ends; DataError when the data of one of the hops is damaged.
         """
-        from upgrader.graph.structure import only_path
-
         start, end = self.release(source).id, self.release(target).id
-        return tuple(self.hop(*edge) for edge in only_path(self.ids, self.edges, start, end))
+        return tuple(self.hop(*edge) for edge in chain(self.edges, start, end))
 
     def skip(self, source: str, target: str) -> Skip | None:
         """The jump between these two that upstream supports; information for people, never a way."""
@@ -220,6 +220,24 @@ class ReleaseGraph:
         if faults:
             raise damaged(faults)
         return tuple(edges)
+
+
+def chain(edges: Iterable[Edge], source: str, target: str) -> tuple[Edge, ...]:
+    """The edges that lead from one release to another; empty from a release to itself.
+
+    Of edges without a fault (`structure_faults`; a gap elsewhere does no harm) these are the one path. Raises
+    RefusedError (reason `no-path`) where no path leads.
+    """
+    following = dict(edges)
+    steps: list[Edge] = []
+    at = source
+    while at != target:
+        if at not in following:
+            why = f"nothing leads on from {at}" if source < target else "hops lead forward only"
+            raise RefusedError(f"No path leads from {source} to {target}: {why}.", reason="no-path")
+        steps.append((at, following.pop(at)))
+        at = steps[-1][1]
+    return tuple(steps)
 
 
 def edge_faults(ids: tuple[str, ...], name: str, source: str, target: str) -> list[str]:

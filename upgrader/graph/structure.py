@@ -1,12 +1,11 @@
-"""The graph as a graph: no cycle, no unknown node, exactly one path. The only user of networkx in the tool."""
+"""The graph as a graph: no cycle, no unknown node, exactly one path. The only user of networkx in the tool.
+
+For the check of the whole and the tests; a plan does not wait for networkx (see `graph.chain`).
+"""
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
-
-from upgrader.errors import RefusedError
-from upgrader.graph.load import damaged
 
 Edge = tuple[str, str]
 
@@ -33,27 +32,6 @@ def structure_faults(ids: tuple[str, ...], edges: tuple[Edge, ...]) -> list[str]
     if len(parts) > 1:
         faults.append("hops: the graph falls apart: " + " | ".join(f"{part[0]} … {part[-1]}" for part in parts))
     return faults
-
-
-def only_path(ids: tuple[str, ...], edges: tuple[Edge, ...], source: str, target: str) -> tuple[Edge, ...]:
-    """Edges of the one path; empty from a release to itself.
-
-    Raises DataError when the edges are unfit (see above, except that a gap elsewhere does no harm), RefusedError
-    (reason `no-path`) where no path leads.
-    """
-    import networkx
-
-    faults = [fault for fault in structure_faults(ids, edges) if "falls apart" not in fault]
-    if faults:
-        raise damaged(faults)
-    graph = _digraph(ids, edges)
-    try:
-        nodes = networkx.shortest_path(graph, source, target)
-    except networkx.NetworkXNoPath as error:
-        reached = max({source} | networkx.descendants(graph, source))
-        why = f"nothing leads on from {reached}" if source < target else "hops lead forward only"
-        raise RefusedError(f"No path leads from {source} to {target}: {why}.", reason="no-path") from error
-    return tuple(pairwise(nodes))
 
 
 def _digraph(ids: tuple[str, ...], edges: tuple[Edge, ...]) -> Any:
