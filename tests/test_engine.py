@@ -157,9 +157,18 @@ def test_before_the_upgrade_a_failure_is_clean(desk: Desk, stage: str, deed: str
     ending = desk.drive()
     assert ending.kind == "failed_clean" and "before any running service was changed" in ending.message
     assert desk.hop.state is State.FAILED_CLEAN and not desk.world.effects()
+    assert desk.stages()[-1] == f"{stage} failed"
+    desk.journal.move(0, Event.RETRY, "anna", "again")
+    assert desk.hop.state is State.PREFLIGHT
+
+
+def test_after_a_clean_failure_the_hop_starts_anew(desk: Desk) -> None:
+    desk.world.script({"pull": ["fail"]})
+    desk.begin()
+    desk.drive()
     desk.journal.move(0, Event.RETRY, "anna", "again")
     assert desk.drive().kind == "done"
-    assert f"{stage} failed" in desk.stages()
+    assert desk.stages() == ["preflight succeeded", "backup succeeded", "pull failed", *UNDISTURBED]
 
 
 @pytest.mark.parametrize(

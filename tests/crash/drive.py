@@ -87,6 +87,7 @@ def one(order: Mapping[str, Any]) -> None:
             os.environ[name] = str(order[key])
     if not order.get("real"):
         attempts.spawn = forked.spawn
+        processes.carrying = forked.nobody
     with opened(site_of(Path(order["place"]))) as session:
         Life(session, order["way"], order["leg"]).live()
 

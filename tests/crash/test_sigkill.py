@@ -26,7 +26,7 @@ from tests.engine_kit.place import REPO, opened, prepare, site_of
 from tests.engine_kit.world import World
 from tests.journal_kit import ram_folder
 from tests.journal_kit.history import DECISIONS, broken_laws
-from upgrader import processes
+from upgrader import attempts
 from upgrader.journal.rows import EventRow
 from upgrader.states import Ponr, RunState
 
@@ -164,11 +164,11 @@ def _judge(place: Path, way: str, end: Any, told: str = "") -> None:
         events = list(session.journal.events())
     assert shot.run is not None and shot.run.state is ENDS[way], told
     assert world.condition() == end, told
-    attempts = {event.attempt for event in events if event.kind == "attempt_intended"}
-    assert {row["attempt"] for row in world.effects()} <= attempts, told
+    intended = {event.attempt for event in events if event.kind == "attempt_intended"}
+    assert {row["attempt"] for row in world.effects()} <= intended, told
     void = {event.attempt for event in events if event.kind == "attempt_finished" and event.data["result"] == "void"}
     assert not void & {row["attempt"] for row in world.effects()}, f"{told}: void, but it worked"
-    assert not any(processes.carrying(processes.ATTEMPT, attempt) for attempt in attempts), told
+    assert not any(attempts.running(attempts.folder_of(place / "state", attempt)) for attempt in intended), told
 
 
 def unexplained(world: World, events: Sequence[EventRow]) -> list[str]:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.engine_kit import stages
 from tests.engine_kit.place import graph
-from upgrader import attempts, durable, supervisor
+from upgrader import attempts, durable, processes, supervisor
 
 assert stages  # imported here once, not in every fork
 
@@ -50,6 +50,12 @@ def spawn(folder: Path, *, run: str = attempts.RUN_STAGE, env: Mapping[str, str]
     return pid
 
 
+def nobody(variable: str, value: str) -> set[int]:
+    """In place of `processes.carrying`, which reads every process there is: forks carry no name of an attempt."""
+    return set()
+
+
 @pytest.fixture
 def forks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempts, "spawn", spawn)
+    monkeypatch.setattr(processes, "carrying", nobody)

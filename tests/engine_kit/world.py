@@ -49,6 +49,11 @@ class World:
     def put(self, kind: str, name: str, release: str) -> None:
         durable.write_atomic(self.folder / kind / name, release)
 
+    def become(self, release: str) -> None:
+        """All of it at once, as a complete upgrade leaves it."""
+        for kind, name in (*(("host", host) for host in HOSTS), ("schema", "neutron"), ("settings", "globals")):
+            self.put(kind, name, release)
+
     def at(self, kind: str) -> dict[str, str]:
         return {path.name: path.read_text() for path in sorted((self.folder / kind).iterdir()) if path.suffix == ""}
 
