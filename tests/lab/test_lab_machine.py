@@ -180,3 +180,13 @@ def test_a_process_is_ours_only_with_our_mark() -> None:
     assert engine.running(os.getpid(), words[0])
     assert not engine.running(os.getpid(), "/no/such/lab/run")
     assert not engine.running(2**22 + 1, "")
+
+
+def test_an_existing_lab_is_not_turned_into_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(machine, "distribution", lambda: ("debian", "bookworm"))
+    monkeypatch.setattr(machine, "DISK_NEEDED", 0)
+    LabFolder(tmp_path).write_record(record(1))
+    with pytest.raises(UsageError, match=r"holds a lab of 1 controller\(s\) at 2025\.1 with 2025\.2"):
+        lab_up(tmp_path, controllers=3)
+    assert LabFolder(tmp_path).read_record() == record(1)

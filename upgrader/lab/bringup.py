@@ -22,24 +22,28 @@ from upgrader.lab.nodes import start_nodes
 from upgrader.lab.sitefolder import write_site
 from upgrader.lab.steps import Steps
 
+SIZES = (1, 3, 5, 7, 9)
+"""Numbers of controllers a database cluster of which can lose one and still have a majority; or just one."""
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def lab_up(
     dir: Path = DEFAULT_DIR,  # noqa: A002 - the word of the command line
     *,
-    controllers: int = 1,
-    release: str = "2025.1",
-    also: str = "2025.2",
+    controllers: int | None = None,
+    release: str | None = None,
+    also: str | None = None,
     toolchains: Path | None = None,
     deploy: bool = True,
 ) -> LabSite:
     """A running cloud of `release` with the images of `also` at hand; takes minutes the first time.
 
-    Raises EnvironmentMissingError before anything is changed, UsageError for another size or release than the lab
-    in this folder has, FailedCleanError (with log and last lines) when a step fails; calling it again goes on there.
+    What is not said is as it was when the lab was first brought up; a new one has one controller at 2025.1, with
+    2025.2 to upgrade to. Raises EnvironmentMissingError before anything is changed, UsageError for another size or
+    release than the lab in this folder has, FailedCleanError (with log and last lines) when a step fails; calling
+    it again goes on there.
     """
-    if controllers < 1 or controllers > 9 or controllers % 2 == 0:
+    if controllers is not None and controllers not in SIZES:
         raise UsageError(f"a lab has 1, 3, 5, 7 or 9 controllers, not {controllers}", cloud="nothing was changed")
     for name in filter(None, (release, also)):
         recipes.release(name)
@@ -50,7 +54,7 @@ def lab_up(
         steps = Steps(folder.log, folder.timings, again=f"upgrader lab up --dir {folder.root}")
         known = _known_record(folder, controllers=controllers, release=release, also=also)
         installed = _install_packages(steps)
-        record = known or _new_record(folder, controllers=controllers, release=release, also=also)
+        record = known or _new_record(folder, controllers or 1, release or "2025.1", also or "2025.2")
         if toolchains is not None:
             record = replace(record, toolchains=str(toolchains.resolve()))
         record = replace(record, packages=tuple(sorted({*record.packages, *installed})))
@@ -103,10 +107,15 @@ def describe(folder: LabFolder, record: LabRecord, timings: dict[str, float]) ->
     )
 
 
-def _known_record(folder: LabFolder, *, controllers: int, release: str, also: str) -> LabRecord | None:
+def _known_record(
+    folder: LabFolder, *, controllers: int | None, release: str | None, also: str | None
+) -> LabRecord | None:
     """The record of this folder, if there is one; UsageError when another lab is asked for than the folder holds."""
     known = folder.read_record()
-    if known is not None and (known.release, known.also, known.controllers) != (release, also, controllers):
+    if known is None:
+        return None
+    asked = (release or known.release, also or known.also, controllers or known.controllers)
+    if asked != (known.release, known.also, known.controllers):
         raise UsageError(
             f"{folder.root} holds a lab of {known.controllers} controller(s) at {known.release} with {known.also}",
             cloud="the lab is as it was",
@@ -115,7 +124,7 @@ def _known_record(folder: LabFolder, *, controllers: int, release: str, also: st
     return known
 
 
-def _new_record(folder: LabFolder, *, controllers: int, release: str, also: str) -> LabRecord:
+def _new_record(folder: LabFolder, controllers: int, release: str, also: str) -> LabRecord:
     return LabRecord(
         release=release,
         also=also,

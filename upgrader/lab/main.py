@@ -24,9 +24,11 @@ DEFAULT = Path("/var/lib/upgrader-lab")
 @app.command()
 def up(
     dir: Dir = DEFAULT,  # noqa: A002 - the option's own name
-    controllers: Annotated[int, typer.Option(help="1, or an odd number with load balancers and RabbitMQ.")] = 1,
-    release: Annotated[str, typer.Option(help="Release to deploy.")] = "2025.1",
-    also: Annotated[str, typer.Option(help="Release whose images are built too, to upgrade to.")] = "2025.2",
+    controllers: Annotated[
+        int | None, typer.Option(help="1 (as a rule), or 3, 5 … with load balancers and RabbitMQ.")
+    ] = None,
+    release: Annotated[str | None, typer.Option(help="Release to deploy: 2025.1 as a rule.")] = None,
+    also: Annotated[str | None, typer.Option(help="Release to upgrade to; its images are built too: 2025.2.")] = None,
     toolchains: Annotated[Path | None, typer.Option(help="Folder of toolchains to use and fill.")] = None,
     deploy: Annotated[bool, typer.Option(help="Deploy the cloud; without, stop at empty nodes.")] = True,
 ) -> None:
