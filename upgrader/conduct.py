@@ -168,13 +168,19 @@ def _record_lost(
     except Exception as error:  # whatever keeps us from looking: it cannot be told
         seen = Look(False, False, f"the cloud could not be looked at ({type(error).__name__}: {error})")
     found = {"judgement": judgement.value, "looked": seen.words}
-    if seen.complete and judgement is Judgement.ARTIFACT:
+    if seen.complete and judgement is Judgement.ARTIFACT and _play_done(evidence):
         _finish(conduct, attempt, Event.PROBED_COMPLETE, evidence, found, seen.words, _schema(plan, evidence))
     elif seen.untouched and not evidence.watched:
         _finish(conduct, attempt, Event.PROBED_UNTOUCHED, evidence, found, seen.words, False)
     else:
         message = f"its end is lost: supervisor and play died; {seen.words}"
         _finish(conduct, attempt, Event.UNKNOWN, evidence, found, message, _schema(plan, evidence))
+
+
+def _play_done(evidence: attempts.Evidence) -> bool:
+    """The stage's closing play left a result, and that is a success on every expected host."""
+    last = evidence.plays[-1] if evidence.plays else None
+    return last is not None and last.result is not None and last.result.verdict
 
 
 def _record_unknown(

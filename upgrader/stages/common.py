@@ -78,10 +78,12 @@ def run_action(
     release: str = "",
     more_inventory: Sequence[Path] = (),
     watch: Sequence[str] = (),
+    closing: bool = False,
 ) -> PlayResult:
     """One of kolla-ansible's own actions, with that release's playbooks; `hosts` have to be worked on (default: all).
 
-    `release` overrides `openstack_release` where the operator's globals.yml is not edited yet.
+    `release` overrides `openstack_release` where the operator's globals.yml is not edited yet. `closing`: the play is
+    the last effect of its stage, so that its result alone says how the stage ended.
     """
     chosen = play(
         action,
@@ -91,4 +93,4 @@ def run_action(
         watch=watch,
         extra_vars=(("openstack_release", release),) if release else (),
     )
-    return ctx.run(replace(chosen, inventory=(*chosen.inventory, *more_inventory)))
+    return ctx.run(replace(chosen, inventory=(*chosen.inventory, *more_inventory), closing=closing))

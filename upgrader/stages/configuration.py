@@ -14,6 +14,7 @@ from upgrader.durable import make_dir, write_atomic
 from upgrader.kolla.globals_yml import apply_edit, globals_files, plan_edit
 from upgrader.kolla.inventory import Inventory, apply_groups, plan_groups
 from upgrader.kolla.passwords import apply_merge, plan_merge
+from upgrader.model import CloudFacts
 from upgrader.stages.base import StageContext, StepFailed
 
 BEFORE_EDIT, BEFORE_ROLLBACK = "before-edit", "before-rollback"
@@ -21,7 +22,7 @@ VALKEY_ARRIVES = "2025.2"
 """Release whose upgrade moves Redis's data to Valkey and needs both passwords equal."""
 
 
-def edit(ctx: StageContext, inventory: Inventory) -> list[str]:
+def edit(ctx: StageContext, inventory: Inventory, facts: CloudFacts) -> list[str]:
     """Bring globals, passwords and inventory to the target release; says what was changed. May be done again."""
     keep = _set_of(ctx) / BEFORE_EDIT
     done = []
@@ -33,7 +34,7 @@ def edit(ctx: StageContext, inventory: Inventory) -> list[str]:
         ctx.site.passwords,
         ctx.target_toolchain,
         ctx.site.vault_password_file,
-        align_valkey=ctx.hop.target == VALKEY_ARRIVES,
+        align_valkey=ctx.hop.target == VALKEY_ARRIVES and _before_valkey(facts),
     )
     apply_merge(merge, keep)
     if merge.added:
@@ -45,6 +46,12 @@ def edit(ctx: StageContext, inventory: Inventory) -> list[str]:
         apply_groups(groups, keep)
         done.append(f"{groups.path.name}: groups {', '.join(groups.added)}")
     return done or ["everything already says so"]
+
+
+def _before_valkey(facts: CloudFacts) -> bool:
+    """Redis runs and Valkey does not: only then may Valkey's password be made the same; later it guards data."""
+    names = {container.name for host in facts.hosts for container in host.containers}
+    return "redis" in names and "valkey" not in names
 
 
 def put_back(ctx: StageContext) -> list[str]:

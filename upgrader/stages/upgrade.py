@@ -28,10 +28,11 @@ def work(ctx: StageContext) -> None:
         ctx.judge(_ground(ctx, facts), "the cloud is not fit to be upgraded")
         evidence.append(f"backup set whole, database cluster whole, the cloud is {_runs(facts)}")
     with ctx.step("configuration") as evidence:
-        evidence.append("; ".join(configuration.edit(ctx, inventory)))
+        evidence.append("; ".join(configuration.edit(ctx, inventory, facts)))
     inventory = inventory_of(ctx, toolchain)
     with ctx.step(f"kolla-ansible upgrade to {ctx.hop.target}") as evidence:
-        result = run_action(ctx, "upgrade", toolchain, inventory, watch=ctx.watch)
+        closing = not ctx.request.after_interrupt
+        result = run_action(ctx, "upgrade", toolchain, inventory, watch=ctx.watch, closing=closing)
         evidence.append(f"done on {len(result.hosts_seen)} hosts in {round(result.seconds)} s")
     if ctx.request.after_interrupt:
         with ctx.step("restarts that an interruption swallowed") as evidence:
