@@ -8,7 +8,7 @@ import pytest
 
 from tests.engine_kit.desk import Desk, desk, place
 from tests.engine_kit.forked import forks
-from upgrader.cli.resume_cmd import decide
+from upgrader.cli.resume_cmd import decide, go_on
 from upgrader.engine import Ending
 from upgrader.states import Event, State
 
@@ -19,11 +19,8 @@ QUIET: Any = lambda _kind, _data: None  # noqa: E731
 
 
 def resume(desk: Desk) -> Ending:
-    """As the verb does it: drive, decide once, drive."""
-    ending = desk.drive()
-    if decide(desk.session, QUIET, spent=ending.kind == "attention"):
-        return desk.drive()
-    return ending
+    """As the verb does it."""
+    return go_on(desk.session, QUIET, desk.drive)
 
 
 @pytest.mark.parametrize("stage", ["preflight", "backup", "pull", "rehearse", "upgrade", "verify", "soak", "finalize"])
@@ -84,3 +81,13 @@ def test_one_decision_per_command(desk: Desk, script: dict[str, list[str]], kind
     desk.world.script(script)
     desk.begin()
     assert [desk.drive().kind, *(resume(desk).kind for _ in kinds[1:])] == kinds
+
+
+def test_what_fails_under_the_command_comes_back_to_the_operator(desk: Desk) -> None:
+    """Approved, then resumed: the upgrade fails once, and is not tried again without another word."""
+    desk.world.script({"upgrade": ["fail"]})
+    desk.begin()
+    assert desk.drive(stop_wanted=lambda: desk.hop.state is State.UPGRADE).kind == "stopped"
+    assert resume(desk).kind == "decide"
+    assert len(desk.journal.attempts(desk.hop.run, 0, State.UPGRADE)) == 1
+    assert resume(desk).kind == "done"

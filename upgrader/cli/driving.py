@@ -101,6 +101,21 @@ def engine(opened: Session, interrupts: Interrupts, *, auto_approve: bool) -> En
     )
 
 
+def settle_dead(opened: Session) -> bool:
+    """Give an attempt that nobody works on any more its result. True: one is still being worked on."""
+    from upgrader import attempts
+    from upgrader.conduct import settle
+
+    snapshot = opened.journal.snapshot()
+    if snapshot.attempt is None:
+        return False
+    folder = attempts.folder_of(opened.site.state_dir, snapshot.attempt.id)
+    if folder.is_dir() and attempts.judge(attempts.evidence(folder)) in ("running", "orphaned"):
+        return True
+    settle(opened.conduct(snapshot), snapshot, lambda: False)
+    return False
+
+
 def conclude(ending: Ending, site: Site, given: Invocation) -> None:
     """Say how it ended. Raises the error whose exit code the ending has; returns for a run that is done."""
     if ending.kind in ("done", "no_run"):

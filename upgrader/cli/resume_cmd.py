@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from upgrader.cli.driving import ACCEPT_HELP, acceptances, conclude, drive, live, site_of
+from upgrader.cli.driving import ACCEPT_HELP, acceptances, conclude, drive, live, settle_dead, site_of
 from upgrader.cli.verb import invocation, verb_app
 
 if TYPE_CHECKING:
+    from upgrader.engine import Ending
     from upgrader.journal import HopRow
     from upgrader.session import Session
     from upgrader.views.live import Live
@@ -42,20 +44,38 @@ def resume(
     with session(site, "resume", view, takeover=takeover, create=False) as opened:
         for name, reason in accepted.items():
             opened.journal.accept(name, reason, opened.actor)
-        ending = drive(opened, view, auto_approve=auto_approve)
-        if decide(opened, view, spent=ending.kind == "attention"):
-            ending = drive(opened, view, auto_approve=auto_approve)
+        ending = go_on(opened, view, lambda: drive(opened, view, auto_approve=auto_approve))
     conclude(ending, site, given)
 
 
-def decide(opened: Session, view: Live, *, spent: bool = False) -> bool:
-    """At a rest, record that the operator wants to go on, and where to. False: there is nothing to go on with.
+def go_on(opened: Session, view: Live, drive: Callable[[], Ending]) -> Ending:
+    """Settle what an interruption left, take at most one decision in the operator's name, and drive.
 
-    Called after the engine came to rest, so that an interrupted attempt is settled first. At most one decision is
-    taken per command: a stage that fails again comes back to the operator. `spent`: the engine will not start the
-    stage once more by itself, because it was tried too often.
+    The decision is about what was there before this command: a stage that fails under it, also one that was still
+    under way and is only followed now, comes back to the operator.
     """
-    from upgrader.states import INFO, Event, State
+    alive = settle_dead(opened)
+    decided = not alive and decide(opened, view)
+    before = opened.journal.snapshot().last_attempt
+    ending = drive()
+    after = opened.journal.snapshot().last_attempt
+    if ending.kind == "attention" and not decided and (after and after.id) == (before and before.id):
+        # nothing was started: the stage's attempts were used up before, and this command is the word to try again
+        hop = opened.journal.snapshot().hop
+        if hop is not None and _spent(opened, view, hop):
+            return drive()
+    return ending
+
+
+def _spent(opened: Session, view: Live, hop: HopRow) -> bool:
+    from upgrader.states import INFO
+
+    return INFO[hop.state].kind == "stage" and _once_more(opened, view, hop)
+
+
+def decide(opened: Session, view: Live) -> bool:
+    """At a rest, record that the operator wants to go on, and where to. False: there is nothing to go on with."""
+    from upgrader.states import Event, State
 
     snapshot = opened.journal.snapshot()
     hop = snapshot.hop
@@ -74,7 +94,7 @@ def decide(opened: Session, view: Live, *, spent: bool = False) -> bool:
         return True
     if hop.state is State.NEEDS_ATTENTION and last is not None:
         return _after_attention(opened, view, hop, last.stage.value)
-    return spent and INFO[hop.state].kind == "stage" and _once_more(opened, view, hop)
+    return False
 
 
 def _once_more(opened: Session, view: Live, hop: HopRow) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from upgrader.cli.driving import ask, conclude, drive, live, site_of
+from upgrader.cli.driving import ask, conclude, drive, live, settle_dead, site_of
 from upgrader.cli.verb import invocation, verb_app
 from upgrader.errors import RefusedError, UsageError
 
@@ -62,21 +62,15 @@ def rollback(
 
 def _settle(opened: Session) -> None:
     """An attempt without a result gets one first; a live one is not taken back under its feet."""
-    from upgrader import attempts
-    from upgrader.conduct import settle
-
-    snapshot = opened.journal.snapshot()
-    if snapshot.attempt is None:
+    if not settle_dead(opened):
         return
-    folder = attempts.folder_of(opened.site.state_dir, snapshot.attempt.id)
-    if folder.is_dir() and attempts.judge(attempts.evidence(folder)) in ("running", "orphaned"):
-        raise RefusedError(
-            f"Stage {snapshot.attempt.stage} is still under way.",
-            cloud="It is being worked on; nothing was changed by this command.",
-            next_command="upgrader resume",
-            reason="attempt-in-flight",
-        )
-    settle(opened.conduct(snapshot), snapshot, lambda: False)
+    attempt = opened.journal.snapshot().attempt
+    raise RefusedError(
+        f"Stage {attempt.stage if attempt else ''} is still under way.",
+        cloud="It is being worked on; nothing was changed by this command.",
+        next_command="upgrader resume",
+        reason="attempt-in-flight",
+    )
 
 
 def _hop(opened: Session) -> HopRow:
