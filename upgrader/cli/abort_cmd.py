@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from upgrader.cli.driving import drive, live, site_of
+from upgrader.cli.driving import drive, live, must_have_run, site_of
 from upgrader.cli.verb import invocation, verb_app
 from upgrader.errors import LockedError, RefusedError
 
@@ -45,6 +45,7 @@ def _refuse_too_late(site: Site) -> None:
     from upgrader.journal import open_journal
     from upgrader.states import INFO, RUN_ENDED
 
+    must_have_run(site, "to abort")
     with open_journal(site.state_dir, readonly=True) as journal:
         snapshot = journal.snapshot()
     if snapshot.run is None or snapshot.run.state in RUN_ENDED or snapshot.hop is None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from upgrader.cli.driving import site_of
+from upgrader.cli.driving import must_have_run, site_of
 from upgrader.cli.verb import invocation, verb_app
 from upgrader.errors import RefusedError, UsageError
 
@@ -30,7 +30,9 @@ def approve(
     from upgrader.session import session
     from upgrader.states import INFO, Event, State
 
-    with session(site_of(given), "approve", create=False) as opened:
+    site = site_of(given)
+    must_have_run(site, "to approve")
+    with session(site, "approve", create=False) as opened:
         snapshot = opened.journal.snapshot()
         hop = snapshot.hop
         if snapshot.run is None or hop is None or hop.ended:

@@ -13,8 +13,10 @@ import typer
 from upgrader.cli.verb import Invocation
 from upgrader.errors import (
     AttentionError,
+    EnvironmentMissingError,
     FailedCleanError,
     InterruptedRunError,
+    RefusedError,
     RolledBackError,
     UpgraderError,
     UsageError,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from upgrader.session import Session
     from upgrader.views.live import Live
 
+_AS_RECORDED = "As the journal's last event says; nothing further was started."
 ACCEPT_HELP = "Accept a named risk, with the reason: --accept not-rehearsed='no staging cloud yet'. Repeatable."
 
 
@@ -41,6 +44,23 @@ def site_of(given: Invocation) -> Site:
 
         create_sandbox(home)
     return load_site(path)
+
+
+def must_have_run(site: Site, what: str) -> None:
+    """Raises RefusedError where no run was ever begun: before a lock is taken or anything is written."""
+    from upgrader.journal import open_journal
+    from upgrader.journal.place import exists
+
+    if exists(site.state_dir):
+        with open_journal(site.state_dir, readonly=True) as journal:
+            if journal.snapshot(recent=0).run is not None:
+                return
+    raise RefusedError(
+        f"There is no run {what}.",
+        cloud="Nothing was changed by this command.",
+        next_command="upgrader plan --to RELEASE",
+        reason="no-run",
+    )
 
 
 def live(given: Invocation, *, quiet: bool = False) -> Live:
@@ -85,6 +105,16 @@ def drive(opened: Session, view: Live, *, auto_approve: bool) -> Ending:
     with Interrupts(view).installed() as interrupts:
         try:
             return engine(opened, interrupts, auto_approve=auto_approve).drive()
+        except UpgraderError as error:
+            error.cloud = error.cloud or _AS_RECORDED
+            error.next_command = error.next_command or "upgrader status"
+            raise
+        except OSError as error:
+            where = f": {error.filename}" if error.filename else ""
+            raise EnvironmentMissingError(
+                f"{error.strerror or error}{where}", cloud=_AS_RECORDED, next_command="upgrader status",
+                reason="operating-system",
+            ) from error  # fmt: skip
         finally:
             view.close()
 

@@ -122,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = app(given, prog_name="upgrader", standalone_mode=False)
         sys.stdout.flush()
     except BaseException as error:  # the one place that turns errors into words
-        return trouble.report(error, as_json="--json" in given, debug=debug, site=named_site(given))
+        return trouble.report(error, as_json="--json" in given, debug=debug, site=named_site(given), typed=given)
     return code if isinstance(code, int) else 0
 
 

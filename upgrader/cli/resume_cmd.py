@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from upgrader.cli.driving import ACCEPT_HELP, acceptances, conclude, drive, live, settle_dead, site_of
+from upgrader.cli.driving import ACCEPT_HELP, acceptances, conclude, drive, live, must_have_run, settle_dead, site_of
 from upgrader.cli.verb import invocation, verb_app
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def resume(
     given = invocation(ctx)
     accepted = acceptances(accept or ())
     site = site_of(given)
+    must_have_run(site, "to resume")
     from upgrader.session import session
 
     view = live(given)

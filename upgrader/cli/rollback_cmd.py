@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from upgrader.cli.driving import ask, conclude, drive, live, settle_dead, site_of
+from upgrader.cli.driving import ask, conclude, drive, live, must_have_run, settle_dead, site_of
 from upgrader.cli.verb import invocation, verb_app
 from upgrader.errors import RefusedError, UsageError
 
@@ -44,6 +44,7 @@ def rollback(
             "--redeploy and --restore exclude each other.", next_command="upgrader rollback", reason="usage"
         )
     site = site_of(given)
+    must_have_run(site, "to take back")
     from upgrader.session import session
 
     view = live(given)

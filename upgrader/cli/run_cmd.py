@@ -45,12 +45,16 @@ def run(
         )
     accepted = acceptances(accept or ())
     site = site_of(given)
+    read = _read(plan_file, to, site)
     from upgrader.session import session
 
     view = live(given)
     with session(site, "run", view, takeover=takeover) as opened:
         _refuse_open_run(opened)
-        plan = _read(plan_file, site, opened) if plan_file else _make(to, site, opened.graph, view)
+        if read is not None:
+            assert plan_file is not None  # noqa: S101 - a plan was read from it
+            _must_fit(read, plan_file, site, opened)
+        plan = read or _make(to, site, opened.graph, view)
         opened.begin(plan)
         for name, reason in accepted.items():
             opened.journal.accept(name, reason, opened.actor)
@@ -72,11 +76,28 @@ def _refuse_open_run(opened: Session) -> None:
     )
 
 
-def _read(path: Path, site: Site, opened: Session) -> Plan:
-    """A plan from a file: unedited, this journal's, and nothing of what it was made from has changed."""
-    from upgrader.plan_file import check_belongs, read_plan
+def _read(path: Path | None, to: str, site: Site) -> Plan | None:
+    """The plan of the file, unedited. What can be refused by reading files alone is refused here, before the site is
+    locked and its journal made: a misspelt release, settings that cannot be read."""
+    if path is not None:
+        from upgrader.plan_file import read_plan
 
-    plan = read_plan(path)
+        plan = read_plan(path)
+    else:
+        from upgrader.graph import load_graph
+
+        load_graph().release(to)
+        plan = None
+    from upgrader.survey import read_settings
+
+    read_settings(site)
+    return plan
+
+
+def _must_fit(plan: Plan, path: Path, site: Site, opened: Session) -> None:
+    """The plan is this journal's, and nothing of what it was made from has changed."""
+    from upgrader.plan_file import check_belongs
+
     snapshot = opened.journal.snapshot()
     check_belongs(plan, site=site.name, lineage=snapshot.lineage, serial=snapshot.serial)
     if plan.graph_sha256 != opened.graph.sha256:
@@ -88,7 +109,6 @@ def _read(path: Path, site: Site, opened: Session) -> Plan:
             reason="plan-stale",
         )
     _refuse_drift(plan, path, site, opened)
-    return plan
 
 
 def _refuse_drift(plan: Plan, path: Path, site: Site, opened: Session) -> None:

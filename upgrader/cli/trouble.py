@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
 
 from upgrader.cli.verb import with_site
-from upgrader.errors import EnvironmentMissingError, InterruptedRunError, UpgraderError, UsageError
+from upgrader.errors import (
+    ConfigError,
+    EnvironmentMissingError,
+    InterruptedRunError,
+    LockedError,
+    RefusedError,
+    StaleError,
+    UpgraderError,
+    UsageError,
+)
 
 BROKEN_PIPE = 141
 """What a shell reports for a program whose reader went away (128 + SIGPIPE)."""
 
+_OF_A_CLOUD = frozenset(
+    {"plan", "run", "status", "resume", "approve", "abort", "rollback", "history", "toolchain", "init"}
+)
+_UNTOUCHED = "Nothing was changed by this command."
+_NEXT = {"unknown-release": "upgrader graph"}
+"""Commands for errors of layers that know of no command line, by reason."""
+
 _ParserError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 
-def report(error: BaseException, *, as_json: bool, debug: bool, site: str | None = None) -> int:
+def report(
+    error: BaseException, *, as_json: bool, debug: bool, site: str | None = None, typed: Sequence[str] = ()
+) -> int:
     """Say what happened on stderr (or as JSON on stdout) and return the exit code.
 
-    `site`: what `--site` named, to be named again in the commands that are offered.
+    `site`: what `--site` named, to be named again in the commands that are offered. `typed`: the command line.
     """
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else int(error.code is not None)
@@ -36,6 +56,7 @@ def report(error: BaseException, *, as_json: bool, debug: bool, site: str | None
     if isinstance(error, _ParserError) and not as_json:
         return _show_usage(error)
     known = _known(error)
+    _complete(known, typed)
     known.next_command = with_site(known.next_command, site)
     known.details = tuple(with_site(line, site) for line in known.details)
     try:
@@ -43,6 +64,25 @@ def report(error: BaseException, *, as_json: bool, debug: bool, site: str | None
     except BrokenPipeError:
         _drop_stdout()
     return known.exit_code
+
+
+def _complete(error: UpgraderError, typed: Sequence[str]) -> None:
+    """The cloud's condition and the next command, where the layer that raised the error could not know them.
+
+    A trouble while a run is driven has its own words by then (`upgrader.cli.driving`), so that what comes here
+    without any came before anything was begun.
+    """
+    if type(error) is UpgraderError:
+        error.cloud = error.cloud or "Not known from here."
+        error.next_command = error.next_command or "upgrader status"
+        return
+    verb = next((word for word in typed if word in _OF_A_CLOUD), "")
+    if verb and isinstance(error, UsageError | RefusedError | StaleError | LockedError):
+        error.cloud = error.cloud or _UNTOUCHED
+    if not error.next_command and isinstance(error, ConfigError | EnvironmentMissingError):
+        error.next_command = f"mend it, then: upgrader {shlex.join(typed)}" if typed else "upgrader --help"
+    if not error.next_command and isinstance(error, RefusedError | StaleError | LockedError):
+        error.next_command = _NEXT.get(error.reason, "upgrader status")
 
 
 def document(error: UpgraderError) -> dict[str, object]:

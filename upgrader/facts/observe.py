@@ -79,7 +79,7 @@ def facts_of(
         raise EnvironmentMissingError(
             f"The hosts of {site.name} could not be looked at: {result.message}.",
             cloud="Nothing was changed.",
-            next_command="upgrader check",
+            next_command="upgrader status --observe",
             reason="cannot-observe",
         )
     answers = _answers(result) if heads else {}

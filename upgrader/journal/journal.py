@@ -47,7 +47,7 @@ def open_journal(
         raise JournalError(
             f"there is no journal in {state_dir}: nothing was ever run here",
             cloud="not touched by this tool",
-            next_command="upgrader plan",
+            next_command="upgrader plan --to RELEASE",
             reason="no-journal",
         )
     refuse_network_filesystem(state_dir)

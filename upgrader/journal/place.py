@@ -63,7 +63,7 @@ def refuse_network_filesystem(state_dir: Path) -> None:
         raise EnvironmentMissingError(
             f"the journal cannot live in {state_dir}: {kind} is a network file system, where locks do not hold",
             cloud="nothing was changed",
-            next_command="set state_dir in upgrader.toml to a folder on a local disk",
+            next_command="set dir of [state] in upgrader.toml to a folder on a local disk",
             reason="journal-on-network-filesystem",
         )
 
@@ -154,7 +154,7 @@ def connect(path: Path, durability: Durability = FULL) -> sqlite3.Connection:
                 raise EnvironmentMissingError(
                     f"SQLite does not keep its promises for {path}: journal mode {mode}, synchronous {level}",
                     cloud="nothing was changed",
-                    next_command="set state_dir in upgrader.toml to a folder on a local disk",
+                    next_command="set dir of [state] in upgrader.toml to a folder on a local disk",
                     reason="journal-not-durable",
                 )
         except BaseException:
