@@ -12,22 +12,12 @@ import json
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from upgrader.value import Pattern, Value, named
 
-ReleaseId = Annotated[str, StringConstraints(pattern=r"^20[0-9]{2}\.[12]$")]
+ReleaseId = Annotated[str, Pattern(r"^20[0-9]{2}\.[12]$")]
 
 PLAN_SCHEMA = 1
 """Version of the plan document; a reader refuses what it does not know."""
-
-
-class Value(BaseModel):
-    """Immutable, strict, and refusing fields it does not know; sequences are tuples so that frozen means frozen."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
-
-    def document(self) -> dict[str, Any]:
-        """Plain JSON-ready form, with the names used in files (`from`, `to`)."""
-        return self.model_dump(mode="json", by_alias=True)
 
 
 def canonical(document: Any) -> bytes:
@@ -223,8 +213,8 @@ class StagePlan(Value):
 
 
 class HopPlan(Value):
-    source: ReleaseId = Field(alias="from")
-    target: ReleaseId = Field(alias="to")
+    source: ReleaseId = named(alias="from")
+    target: ReleaseId = named(alias="to")
     summary: str = ""
     toolchain: ToolchainPin
     toolchain_back: ToolchainPin
@@ -268,8 +258,8 @@ class Plan(Value):
     """Name of the site, empty for a paper plan."""
     lineage: str = ""
     serial: int = 0
-    source: ReleaseId = Field(alias="from")
-    target: ReleaseId = Field(alias="to")
+    source: ReleaseId = named(alias="from")
+    target: ReleaseId = named(alias="to")
     known_by: str = ""
     """How the current release is known: containers, labels, heads, or the operator's word."""
     made_at: str = ""

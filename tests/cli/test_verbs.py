@@ -119,8 +119,8 @@ def test_ascii_terminals_get_ascii() -> None:
     assert "2025.1 -> 2025.2" in done.stdout
 
 
-def test_plain_output_does_not_import_rich() -> None:
-    assert not imported("plan", "--from", "2025.1", "--to", "2025.2") & (HEAVY - {"pydantic"})
+def test_a_plan_in_a_pipe_imports_nothing_heavy() -> None:
+    assert not imported("plan", "--from", "2024.1", "--to", "2025.2") & HEAVY
 
 
 # ---------------------------------------------------------------- graph

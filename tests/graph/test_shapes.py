@@ -8,11 +8,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from upgrader.graph.check import PER_HOP, PER_RELEASE, SINGLE
+from upgrader.graph.load import _tuples as tuples
 from upgrader.graph.load import parse
+from upgrader.value import Value
+from upgrader.value.marks import Doubt
+from upgrader.value.thorough import adapter
 
 Path = tuple[str | int, ...]
 ONE_OF_EACH = (
@@ -40,16 +43,16 @@ def document(value: Mapping[str, Any]) -> bytes:
     return "".join(f"{toml(key)} = {toml(item)}\n" for key, item in value.items()).encode()
 
 
-def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+def models_in(annotation: Any) -> Iterator[type[Value]]:
+    if isinstance(annotation, type) and issubclass(annotation, Value):
         yield annotation
     for part in typing.get_args(annotation):
         yield from models_in(part)
 
 
-def fields(shape: type[BaseModel], value: Mapping[str, Any], at: Path = ()) -> Iterator[tuple[Path, FieldInfo]]:
+def fields(shape: type[Value], value: Mapping[str, Any], at: Path = ()) -> Iterator[tuple[Path, FieldInfo]]:
     """Every field that is set, with the first item of lists and tables standing for all."""
-    for name, info in shape.model_fields.items():
+    for name, info in shape.shape().model_fields.items():
         key = info.alias or name
         if key not in value:
             continue
@@ -58,7 +61,7 @@ def fields(shape: type[BaseModel], value: Mapping[str, Any], at: Path = ()) -> I
         here: Any = value[key]
         if inner is None:
             continue
-        if issubclass(inner, BaseModel) and isinstance(here, list):
+        if issubclass(inner, Value) and isinstance(here, list):
             if here:
                 yield from fields(inner, here[0], (*at, key, 0))
         elif isinstance(info.annotation, type | types.UnionType):
@@ -122,6 +125,50 @@ def test_every_fault_of_a_field_is_named_with_file_and_field(name: str, files: d
     for holder in holders:
         wanted = f"{name}: {spelled((*holder, 'surprise_'))}: unknown field"
         assert wanted in faults_of(name, shape, changed(value, (*holder, "surprise_"), extend))
+
+
+ODD = (
+    12.5,
+    "",
+    " ",
+    "x\n",
+    "2025.1\n",
+    "9999.1",
+    "restore",
+    True,
+    0,
+    -1,
+    7,
+    None,
+    (),
+    ("",),
+    ("x",),
+    ({},),
+    {},
+    {"": "x"},
+    {"x": 1},
+)
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_what_is_read_without_pydantic_is_what_pydantic_reads(name: str, files: dict[str, bytes]) -> None:
+    """The shipped files pass the quick check, and with anything else in any field it is not more lenient."""
+    import tomllib
+
+    shape = ONE_OF_EACH[name]
+    value = tomllib.loads(files[name].decode())
+    assert shape.trusted(shape.quickly(tuples(value))) == adapter(shape).validate_python(tuples(value))
+    accepted = 0
+    for path, _ in fields(shape, value):
+        for odd in ODD:
+            document = tuples(changed(value, path, lambda holder, key, odd=odd: holder.__setitem__(key, odd)))
+            try:
+                quick = shape.trusted(shape.quickly(document))
+            except Doubt:
+                continue
+            assert quick == adapter(shape).validate_python(document), (path, odd)
+            accepted += 1
+    assert accepted
 
 
 def test_all_faults_of_a_file_are_told_together(files: dict[str, bytes]) -> None:

@@ -24,7 +24,8 @@ from pydantic import ValidationError
 
 from upgrader import durable
 from upgrader.errors import ConfigError, UpgraderError
-from upgrader.model import Code, Finding, Value
+from upgrader.model import Code, Finding
+from upgrader.value import Value
 
 MANIFEST = "manifest.json"
 DATABASES, GRANTS, MARIABACKUP = "databases", "grants", "mariabackup"

@@ -14,7 +14,7 @@ from upgrader.graph import records, schema
 from upgrader.graph.graph import edge_faults, names_in
 from upgrader.graph.load import damaged, data_folder, parse, read_files
 from upgrader.graph.structure import structure_faults
-from upgrader.model import Value
+from upgrader.value import Value
 
 Part = TypeVar("Part", bound=Value)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from upgrader.errors import RefusedError
 from upgrader.graph.load import damaged, data_folder, files_digest, parse, read_files
 from upgrader.graph.schema import DatabaseHeads, Hop, Release, SchemaHeads, SchemaTask, SchemaTasks, Skip, Skips
-from upgrader.model import Value
+from upgrader.value import Value
 
 if TYPE_CHECKING:
     from upgrader.graph import records

@@ -11,7 +11,8 @@ from typing import Literal
 
 from upgrader.graph.graph import ReleaseGraph
 from upgrader.graph.schema import DatabaseHeads
-from upgrader.model import SchemaHead, Value
+from upgrader.model import SchemaHead
+from upgrader.value import Value
 
 LEGACY = "migrate_version:"
 """Front of a row of the old version table, which stays behind after the move to alembic (heat)."""

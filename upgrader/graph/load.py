@@ -11,10 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
 from upgrader.errors import DataError
-from upgrader.model import Value
+from upgrader.value import Value
 
 Part = TypeVar("Part", bound=Value)
 
@@ -66,8 +64,11 @@ def parse(files: Mapping[str, bytes], name: str, shape: type[Part], faults: list
         return None
     try:
         return shape.model_validate(_tuples(document))
-    except ValidationError as error:
-        faults.extend(f"{name}: {_field(fault['loc'])}: {_words(fault)}" for fault in error.errors())
+    except ValueError as error:  # pydantic's, which is imported only when there is a fault
+        found: list[dict[str, Any]] = getattr(error, "errors", list)()
+        if not found:
+            raise
+        faults.extend(f"{name}: {_field(fault['loc'])}: {_words(fault)}" for fault in found)
         return None
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PlainSerializer
-
-from upgrader.graph.schema import Change, Record, Shape, Sources, Table, Text, nothing, sealed
+from upgrader.graph.schema import Change, Record, Shape, Sources, Table, Text
 from upgrader.model import ReleaseId
+from upgrader.value import NOTHING, Sealed, named
 
 
 class Action(Record):
@@ -21,7 +20,7 @@ class Action(Record):
     applies_if: Text
     detail: str = ""
     commands: tuple[Text, ...] = ()
-    settings: Table = Field(default_factory=nothing)
+    settings: Table = NOTHING
     enforced_by: str = ""
     check: str = ""
     downtime: str = ""
@@ -33,8 +32,8 @@ class CommonActions(Shape):
 
 
 class HopActions(Shape):
-    source: ReleaseId = Field(alias="from")
-    target: ReleaseId = Field(alias="to")
+    source: ReleaseId = named(alias="from")
+    target: ReleaseId = named(alias="to")
     actions: tuple[Action, ...]
 
 
@@ -49,8 +48,8 @@ class Renamed(Shape):
 
 
 class HopVariables(Shape):
-    source: ReleaseId = Field(alias="from")
-    target: ReleaseId = Field(alias="to")
+    source: ReleaseId = named(alias="from")
+    target: ReleaseId = named(alias="to")
     renamed_source: Sources
     changed_defaults_source: Sources
     removed: RemovedVariables
@@ -83,7 +82,7 @@ class ReleaseComponents(Shape):
     services_inferred: str = ""
     services_source: Sources
     components: Table
-    services: Annotated[Mapping[Text, ServiceVersion], AfterValidator(sealed), PlainSerializer(dict)]
+    services: Annotated[Mapping[Text, ServiceVersion], Sealed()]
     nova_rpc: NovaRpc
 
 
@@ -177,7 +176,7 @@ class Command(Record):
     cliff_name: str = ""
     options: tuple[Text, ...] = ()
     detail: str = ""
-    extra_vars: Table = Field(default_factory=nothing)
+    extra_vars: Table = NOTHING
     extra_vars_note: str = ""
 
 
@@ -214,8 +213,8 @@ class Cli(Shape):
 
 class HostWindow(Shape):
     id: Text
-    origin: Text = Field(alias="from")
-    target: Text = Field(alias="to")
+    origin: Text = named(alias="from")
+    target: Text = named(alias="to")
     possible_on: tuple[ReleaseId, ...]
     only: tuple[Text, ...] = ()
     """Point releases that narrow a window: `2024.1: 18.7.0 or newer`."""

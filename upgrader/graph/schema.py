@@ -8,36 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer, StringConstraints, model_validator
+from upgrader.model import ReleaseId, Way
+from upgrader.value import NOTHING, AtLeast, Lenient, Pattern, Sealed, Value, named
 
-from upgrader.model import ReleaseId, Value, Way
-
-Text = Annotated[str, StringConstraints(min_length=1)]
-Day = Annotated[str, StringConstraints(pattern=r"^20[0-9]{2}-[0-9]{2}-[0-9]{2}$")]
-Sources = Annotated[tuple[Text, ...], Field(min_length=1)]
+Text = Annotated[str, AtLeast(1)]
+Day = Annotated[str, Pattern(r"^20[0-9]{2}-[0-9]{2}-[0-9]{2}$")]
+Sources = Annotated[tuple[Text, ...], AtLeast(1)]
 
 
-def sealed(table: Mapping[str, Any]) -> Mapping[str, Any]:
-    return MappingProxyType(dict(table))
-
-
-Table = Annotated[Mapping[Text, Text], AfterValidator(sealed), PlainSerializer(dict)]
-Lists = Annotated[Mapping[Text, tuple[Text, ...]], AfterValidator(sealed), PlainSerializer(dict)]
-PerRelease = Annotated[Mapping[ReleaseId, tuple[Text, ...]], AfterValidator(sealed), PlainSerializer(dict)]
-
-
-def nothing() -> Mapping[Any, Any]:
-    """An empty sealed table, as default."""
-    return MappingProxyType({})
+Table = Annotated[Mapping[Text, Text], Sealed()]
+Lists = Annotated[Mapping[Text, tuple[Text, ...]], Sealed()]
+PerRelease = Annotated[Mapping[ReleaseId, tuple[Text, ...]], Sealed()]
 
 
 class Shape(Value):
-    """A part of a data file. Its validator is built at first use: most runs read only a few of the files."""
-
-    model_config = ConfigDict(defer_build=True)
+    """A part of a data file."""
 
 
 class Record(Shape):
@@ -69,7 +56,7 @@ class GroupMove(Shape):
 
 
 class KollaAnsible(Record):
-    major: int = Field(ge=1)
+    major: Annotated[int, AtLeast(1)]
     newest: str = ""
     """Newest published version of the series; empty when none is published."""
     first_release: str = ""
@@ -77,7 +64,7 @@ class KollaAnsible(Record):
     python_classifiers: tuple[Text, ...]
     ansible_core: Text
     """Version range in the form of PEP 440."""
-    ansible_core_series: Annotated[tuple[Text, ...], Field(min_length=1)]
+    ansible_core_series: Annotated[tuple[Text, ...], AtLeast(1)]
     note: str = ""
 
 
@@ -95,7 +82,7 @@ class Release(Shape):
     """One OpenStack release as Kolla-Ansible deploys it."""
 
     id: ReleaseId
-    codename: Annotated[str, StringConstraints(pattern=r"^[a-z]+$")]
+    codename: Annotated[str, Pattern(r"^[a-z]+$")]
     released: Day
     slurp: bool
     status: Literal["maintained", "unmaintained", "end of life"]
@@ -109,7 +96,7 @@ class Release(Shape):
     provisional: str = ""
     """Why the facts of this release are not final; empty when they are. Plans to a provisional release are refused."""
     kolla_newest: Text
-    engines: Annotated[tuple[Literal["docker", "podman"], ...], Field(min_length=1)]
+    engines: Annotated[tuple[Literal["docker", "podman"], ...], AtLeast(1)]
     docker_min: Text
     docker_python_sdk: Text
     collection_ref: Text
@@ -157,7 +144,7 @@ class HopGroups(Record):
     added: Lists
     """Inventory groups the target's plays use: name to the groups it holds in the sample inventory."""
     removed: tuple[Text, ...]
-    moved: Annotated[Mapping[Text, GroupMove], AfterValidator(sealed), PlainSerializer(dict)]
+    moved: Annotated[Mapping[Text, GroupMove], Sealed()]
 
 
 class HopNames(Record):
@@ -166,7 +153,7 @@ class HopNames(Record):
 
 
 class HopContainers(HopNames):
-    image_changed: Annotated[Mapping[Text, Move], AfterValidator(sealed), PlainSerializer(dict)]
+    image_changed: Annotated[Mapping[Text, Move], Sealed()]
 
 
 Nature = Literal["additive", "not additive", "unknown"]
@@ -184,7 +171,7 @@ class SchemaChange(Shape):
     """Migration scripts that appear between two releases' source trees; what is *loaded* is in the schema heads."""
 
     name: Text
-    changes: int = Field(ge=0)
+    changes: Annotated[int, AtLeast(0)]
     nature: Nature | None = None
     revisions: tuple[Revision, ...] = ()
 
@@ -200,7 +187,7 @@ class Irreversible(Record):
     id: Text
     component: Text
     title: Text
-    way: Annotated[Way, Field(strict=False)]
+    way: Annotated[Way, Lenient()]
     """What it takes to come back, read from the two texts below."""
     applies_if: Text
     services: tuple[Text, ...]
@@ -214,8 +201,8 @@ class Irreversible(Record):
 class Hop(Shape):
     """Edge between two neighbouring releases."""
 
-    source: ReleaseId = Field(alias="from")
-    target: ReleaseId = Field(alias="to")
+    source: ReleaseId = named(alias="from")
+    target: ReleaseId = named(alias="to")
     summary: Text
     slurp_skip: str = ""
     """The upstream skip that would jump over this hop, information only."""
@@ -230,7 +217,7 @@ class Hop(Shape):
     passwords: HopNames
     roles: HopNames
     containers: HopContainers
-    schema_: HopSchema = Field(alias="schema")
+    schema_: HopSchema = named(alias="schema")
     irreversible: tuple[Irreversible, ...]
 
     @property
@@ -246,8 +233,8 @@ class Hop(Shape):
 class Skip(Record):
     """A jump over one release that upstream supports and tests. This tool never takes it."""
 
-    origin: ReleaseId = Field(alias="from")
-    target: ReleaseId = Field(alias="to")
+    origin: ReleaseId = named(alias="from")
+    target: ReleaseId = named(alias="to")
     tested_by: Text
     extra: tuple[Text, ...]
 
@@ -274,7 +261,7 @@ class DatabaseHeads(Shape):
     read_from: Table
     """Versions of the package whose scripts were read, per release."""
     new_revisions: PerRelease
-    shipped_but_not_loaded: PerRelease = Field(default_factory=nothing)
+    shipped_but_not_loaded: PerRelease = NOTHING
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -301,13 +288,11 @@ class SchemaTask(Shape):
     """Databases of the schema heads that it changes; empty where no heads are known."""
     first: ReleaseId | None = None
     last: ReleaseId | None = None
-    files: Annotated[tuple[Text, ...], Field(min_length=1)]
+    files: Annotated[tuple[Text, ...], AtLeast(1)]
 
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
+    def consistent(self) -> None:
         if self.first and self.last and self.first > self.last:
             raise ValueError(f"first {self.first} is after last {self.last}")
-        return self
 
     @property
     def pattern(self) -> str:
