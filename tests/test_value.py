@@ -144,6 +144,34 @@ def test_plainly_sound_documents_need_no_pydantic(document: dict[str, Any]) -> N
     assert same(Everything.trusted(Everything.quickly(document)), judged(document))
 
 
+SINGLES = [*WORDS, *OTHERS, {}, [], (), None]
+ODD = [
+    *SINGLES,
+    *([one] for one in SINGLES),
+    *((one,) for one in SINGLES),
+    *((one, other) for one in ("a", 1, True) for other in SINGLES),
+    *(((one, other),) for one in ("a", 1) for other in (1, True, "a", None)),
+    *((["a", 1],), {"a": ["b"]}, {"a": ("b",)}, {1: ("b",)}, {"a": (1,)}),
+    *({"from": one} for one in SINGLES),
+    *(({"from": one},) for one in SINGLES),
+    *({"from": "2025.1", "origin": "2025.1"}, {"from": "2025.1", "low": 9, "high": 8}, {"from": "2025.1", "x": 1}),
+]
+
+
+@pytest.mark.parametrize("field", list(SOUND))
+def test_any_one_odd_value_is_judged_as_pydantic_judges_it(field: str) -> None:
+    accepted = 0
+    for odd in ODD:
+        wanted = judged({**LEAST, field: odd})
+        try:
+            quick = Everything.trusted(Everything.quickly({**LEAST, field: odd}))
+        except Doubt:
+            continue
+        assert wanted is not None and same(quick, wanted), (field, odd)
+        accepted += 1
+    assert accepted
+
+
 def test_building_values_of_the_tool_imports_no_pydantic() -> None:
     code = (
         "import sys; from upgrader.model import Code, Finding, CloudFacts, ReleaseReading;"
