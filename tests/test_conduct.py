@@ -61,7 +61,9 @@ class Left:
         made = StageOutcome.model_validate({"verdict": verdict, **more})
         self.write(attempts.EXIT, outcome=made.document(), tree="t", strays=0, seconds=1, plays=[], watched=[])
 
-    def played(self, *, watched: bool = False, stats: bool = True, result: bool = True, closing: bool = True) -> None:
+    def played(
+        self, *, watched: bool = False, stats: bool = True, result: bool = True, closing: bool = True, rc: int = 0
+    ) -> None:
         """A play of the attempt, by the code that writes it in earnest."""
         play = Play("upgrade", Path("/t"), Path("/p"), (Path("/i"),), expected_hosts=("ctl1",), watch=("expand",),
                     closing=closing)  # fmt: skip
@@ -74,7 +76,7 @@ class Left:
         if stats:
             account.take({"event": "playbook_on_stats", "event_data": {"ok": {"ctl1": 1}, "processed": {"ctl1": 1}}})
         if result:
-            durable.write_json(folder / RESULT, {**account.result("successful", 0, 1.0).document(), "ident": "i"})
+            durable.write_json(folder / RESULT, {**account.result("successful", rc, 1.0).document(), "ident": "i"})
 
     def settle(self, look: Look | Exception = MIXED) -> tuple[AttemptState, State]:
         """What is recorded of the attempt, and where the hop is then."""
@@ -209,12 +211,13 @@ def test_a_restart_of_the_machine_is_named(desk: Desk) -> None:
         (COMPLETE, None, State.DECIDE, Ponr.CROSSED),
         (COMPLETE, {"result": False}, State.DECIDE, Ponr.CROSSED),
         (COMPLETE, {"closing": False}, State.DECIDE, Ponr.CROSSED),
+        (COMPLETE, {"rc": 2}, State.DECIDE, Ponr.CROSSED),
         (COMPLETE, {"watched": True}, State.VERIFY, Ponr.CROSSED),
         (MIXED, {}, State.DECIDE, Ponr.CROSSED),
     ],
 )
 def test_a_lost_upgrade_is_judged_by_the_cloud(
-    desk: Desk, look: Look | Exception, play: dict[str, bool] | None, hop: State, ponr: Ponr, boot: str
+    desk: Desk, look: Look | Exception, play: dict[str, Any] | None, hop: State, ponr: Ponr, boot: str
 ) -> None:
     left = Left(desk, State.UPGRADE)
     left.started(boot)

@@ -82,7 +82,7 @@ def upgrade(ctx: StageContext, world: World) -> None:
     with ctx.step("configuration"):
         world.effect(ctx.request.attempt, "settings", "settings", "globals", ctx.hop.target)
     with ctx.step("play"):
-        ctx.run(a_play(ctx, "upgrade", watch=ctx.watch))
+        ctx.run(a_play(ctx, "upgrade", watch=ctx.watch, closing=not ctx.request.after_interrupt))
 
 
 def redeploy(ctx: StageContext, world: World) -> None:
@@ -129,9 +129,9 @@ WORK: dict[str, Callable[[StageContext, World], None]] = {
 }
 
 
-def a_play(ctx: StageContext, name: str, watch: tuple[str, ...] = ()) -> Play:
+def a_play(ctx: StageContext, name: str, watch: tuple[str, ...] = (), *, closing: bool = False) -> Play:
     folder = ctx.attempt.folder
-    return Play(name, folder, folder / f"{name}.yml", (folder,), expected_hosts=HOSTS, watch=watch)
+    return Play(name, folder, folder / f"{name}.yml", (folder,), expected_hosts=HOSTS, watch=watch, closing=closing)
 
 
 class Hands:
