@@ -116,10 +116,14 @@ def make_dir(folder: Path, *, mode: int = 0o700, exist_ok: bool = False) -> None
     sync_dir(folder.parent)
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def _write_all(descriptor: int, data: bytes, path: Path) -> None:
     view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    try:
+        while view:
+            view = view[os.write(descriptor, view) :]
+    except OSError as error:
+        error.filename = str(path)  # a full disk alone does not say which
+        raise
 
 
 def _resemble(descriptor: int, like: os.stat_result) -> None:
@@ -145,7 +149,7 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o600, like: os.s
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
             _note(Operation("write", temporary, content))
-            _write_all(descriptor, content)
+            _write_all(descriptor, content, path)
             if like is not None:
                 _resemble(descriptor, like)
             _note(Operation("fsync", temporary))
@@ -181,7 +185,7 @@ def append_line(path: Path, line: str | Mapping[str, Any], *, fsync: bool = Fals
     _note(Operation("write", path, data, append=True))
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, mode)
     try:
-        _write_all(descriptor, data)
+        _write_all(descriptor, data, path)
         if fsync:
             _note(Operation("fsync", path))
             os.fsync(descriptor)

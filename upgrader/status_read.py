@@ -24,9 +24,12 @@ OBSERVED = "observed.json"
 
 def gather(site: Site) -> Report:
     """Read what there is and judge it. A journal that is not there is no run; a damaged one raises JournalError."""
-    from upgrader.journal.place import DATABASE
+    from upgrader.journal.chain import AuditFile
+    from upgrader.journal.log import AUDIT
+    from upgrader.journal.place import exists
 
-    if not (site.state_dir / DATABASE).exists():
+    if not exists(site.state_dir):
+        AuditFile(site.state_dir / AUDIT).refuse_lost()
         return Report(site=site.name, verdict=Verdict.NO_RUN, cloud=last_seen(site), choices=NO_RUN)
     from upgrader.journal import open_journal
 

@@ -48,13 +48,17 @@ def site_of(given: Invocation) -> Site:
 
 def must_have_run(site: Site, what: str) -> None:
     """Raises RefusedError where no run was ever begun: before a lock is taken or anything is written."""
-    from upgrader.journal import open_journal
-    from upgrader.journal.place import exists
+    from upgrader.journal import JournalError, open_journal
 
-    if exists(site.state_dir):
+    try:
         with open_journal(site.state_dir, readonly=True) as journal:
             if journal.snapshot(recent=0).run is not None:
                 return
+    except JournalError as error:
+        if error.reason == "journal-from-older-version":
+            return  # the writer brings it up to date
+        if error.reason != "no-journal":
+            raise
     raise RefusedError(
         f"There is no run {what}.",
         cloud="Nothing was changed by this command.",

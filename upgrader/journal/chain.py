@@ -83,7 +83,7 @@ class AuditFile:
         JournalError when the last kept commit is not in the journal, whose last event is `seq` with hash `head`.
         """
         lines = set(self.lines())
-        last = max((line[1:] for line in lines if line[0] == "="), default=(0, ""))
+        last = self.last_kept()
         if last[0] > seq or (last[0] == seq and last[1] != head):
             raise JournalError(
                 f"the journal ends at event {seq}, but audit.log knows event {last[0]}: an older copy was put back, "
@@ -96,6 +96,21 @@ class AuditFile:
             durable.append_line(self.path, "")
         if ("~", seq, head) in lines and ("=", seq, head) not in lines:
             self.keep(seq, head)
+
+    def last_kept(self) -> tuple[int, str]:
+        """(seq, hash) of the last commit that is known to have been in the journal; (0, "") when there is none."""
+        return max((line[1:] for line in self.lines() if line[0] == "="), default=(0, ""))
+
+    def refuse_lost(self) -> None:
+        """Where there is no journal, or an empty file: raise JournalError when there was one."""
+        seq, _ = self.last_kept()
+        if seq:
+            raise JournalError(
+                f"the journal beside {self.path} is gone or empty, but {self.path.name} knows {seq} events of it",
+                cloud="not known from here; nothing was changed now",
+                next_command="put back the journal that belongs to audit.log; upgrader history --verify",
+                reason="journal-lost",
+            )
 
     def lines(self) -> Iterator[tuple[str, int, str]]:
         """(mark, seq, hash) of every whole line; the others are skipped, `faults` speaks about them."""

@@ -10,10 +10,11 @@ from typing import Any
 from upgrader import durable
 from upgrader.errors import EnvironmentMissingError, RefusedError
 from upgrader.journal import attempts, reading, runs
+from upgrader.journal.chain import AuditFile
 from upgrader.journal.commit import Clock, stale
 from upgrader.journal.errors import JournalError
 from upgrader.journal.lease import boot_id
-from upgrader.journal.log import Log
+from upgrader.journal.log import AUDIT, Log
 from upgrader.journal.place import (
     DATABASE,
     FULL,
@@ -43,6 +44,9 @@ def open_journal(
     EnvironmentMissingError on a network file system, without rights, or when the disk is full. An older journal
     opens for a writer only, and is migrated when it is entered.
     """
+    path = state_dir / DATABASE
+    if not exists(state_dir) or not path.stat().st_size:
+        AuditFile(state_dir / AUDIT).refuse_lost()
     if not exists(state_dir) and (readonly or not create):
         raise JournalError(
             f"there is no journal in {state_dir}: nothing was ever run here",
@@ -51,7 +55,6 @@ def open_journal(
             reason="no-journal",
         )
     refuse_network_filesystem(state_dir)
-    path = state_dir / DATABASE
     if readonly:
         connection = connect_readonly(path)
     else:
@@ -73,7 +76,7 @@ def _make_folder(state_dir: Path) -> None:
         raise EnvironmentMissingError(
             f"the journal's folder {state_dir} cannot be made: {error.strerror}",
             cloud="nothing was changed",
-            next_command=f"check who owns {state_dir.parent}",
+            next_command=f"check who owns {state_dir.parent}, then: upgrader status",
             reason="state-dir-unwritable",
         ) from error
 

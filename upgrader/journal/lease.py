@@ -6,6 +6,7 @@ file would drop it, and a recreated file would let a second owner in. Only mutat
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import pwd
@@ -116,12 +117,7 @@ def acquire(state_dir: Path, operation: str, *, takeover: bool = False) -> Lease
         refuse_network_filesystem(state_dir)
         descriptor = _lock(state_dir)
     except OSError as error:
-        raise EnvironmentMissingError(
-            f"the journal's folder {state_dir} cannot be used: {error.strerror}",
-            cloud="nothing was changed",
-            next_command=f"check who owns {state_dir}",
-            reason="state-dir-unwritable",
-        ) from error
+        raise _unusable(state_dir, error) from error
     try:
         durable.failpoint("lease.locked")
         previous = read_card(state_dir)
@@ -137,10 +133,24 @@ def acquire(state_dir: Path, operation: str, *, takeover: bool = False) -> Lease
         card = Card(os.urandom(16).hex(), operator(), host, os.getpid(), boot_id(), operation, since)
         durable.write_json(state_dir / CARD, card._asdict())
         durable.failpoint("lease.card")
+    except OSError as error:
+        os.close(descriptor)
+        raise _unusable(state_dir, error) from error
     except BaseException:
         os.close(descriptor)
         raise
     return Lease(state_dir, descriptor, card, previous)
+
+
+def _unusable(state_dir: Path, error: OSError) -> EnvironmentMissingError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    what = "free some space" if full else f"check who owns {state_dir}"
+    return EnvironmentMissingError(
+        f"the journal's folder {state_dir} cannot be used: {error.strerror}",
+        cloud="not touched by this command; nothing was changed",
+        next_command=f"{what}, then: upgrader status",
+        reason="disk-full" if full else "state-dir-unwritable",
+    )
 
 
 def _lock(state_dir: Path) -> int:

@@ -53,6 +53,8 @@ class Log:
         with translated(self.path):
             version = schema.version_of(self._connection)
             schema.refuse_newer(version, self.path)
+            if version == -1:
+                self._audit.refuse_lost()
             if version == -1 and not self.readonly:
                 self._create()
             elif version < schema.VERSION and self.readonly:

@@ -23,6 +23,7 @@ NETWORK = frozenset({
     "gfs2", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "smb2", "smb3", "smbfs",
 })  # fmt: skip
 BUSY_SECONDS = 10.0
+LOCAL_DISK = "set dir of [state] in upgrader.toml to a folder on a local disk, then: upgrader status"
 
 
 class Durability(NamedTuple):
@@ -63,7 +64,7 @@ def refuse_network_filesystem(state_dir: Path) -> None:
         raise EnvironmentMissingError(
             f"the journal cannot live in {state_dir}: {kind} is a network file system, where locks do not hold",
             cloud="nothing was changed",
-            next_command="set dir of [state] in upgrader.toml to a folder on a local disk",
+            next_command=LOCAL_DISK,
             reason="journal-on-network-filesystem",
         )
 
@@ -99,7 +100,7 @@ def _operational(error: sqlite3.OperationalError, path: Path) -> UpgraderError:
     if "unable to open" in text or "readonly" in text or "read-only" in text:
         return EnvironmentMissingError(
             f"the journal {path} cannot be opened here: {text}",
-            next_command=f"check who owns {path.parent}",
+            next_command=f"check who owns {path.parent}, then: upgrader status",
             reason="journal-unreadable",
         )
     if "I/O" in text:
@@ -118,7 +119,7 @@ def _damaged(path: Path, text: str) -> JournalError:
     return JournalError(
         f"the journal {path} is damaged: {text}",
         cloud="not known from here; nothing was changed now",
-        next_command=f"keep a copy of {path.parent} and put back its last backup",
+        next_command=f"keep a copy of {path.parent}, put back its last backup, then: upgrader history --verify",
         reason="journal-damaged",
     )
 
@@ -139,7 +140,7 @@ def connect(path: Path, durability: Durability = FULL) -> sqlite3.Connection:
             raise EnvironmentMissingError(
                 f"the journal {path} cannot be created: {error.strerror}",
                 cloud="nothing was changed",
-                next_command=f"check who owns {path.parent}",
+                next_command=f"check who owns {path.parent}, then: upgrader status",
                 reason="journal-unwritable",
             ) from error
         else:
@@ -154,7 +155,7 @@ def connect(path: Path, durability: Durability = FULL) -> sqlite3.Connection:
                 raise EnvironmentMissingError(
                     f"SQLite does not keep its promises for {path}: journal mode {mode}, synchronous {level}",
                     cloud="nothing was changed",
-                    next_command="set dir of [state] in upgrader.toml to a folder on a local disk",
+                    next_command=LOCAL_DISK,
                     reason="journal-not-durable",
                 )
         except BaseException:

@@ -106,7 +106,7 @@ def refuse_newer(version: int, path: Path, *, present: int = VERSION) -> None:
         raise JournalError(
             f"the journal {path} is of version {version}, written by a newer upgrader; this one knows up to {present}",
             cloud="not known from here; nothing was changed",
-            next_command="install the upgrader that wrote it",
+            next_command="install the upgrader that wrote it, then: upgrader status",
             reason="journal-from-newer-version",
         )
 
