@@ -45,6 +45,7 @@ def survey(site: Site, graph: ReleaseGraph, *, start: str = "", say: Say = lambd
     settings = read_settings(site)
     toolchain = looking_glass(site, graph, start or settings.get("openstack_release", ""))
     inventory = read_inventory(toolchain, site.inventory, site.vault_password_file)
+    names = keys(site.passwords, _vault(site, toolchain))  # a wrong vault password is found before anything is written
     lineage, serial = _place_in_journal(site)
     facts = look(site, graph, toolchain, inventory, say=say)
     return SiteFacts(
@@ -52,7 +53,7 @@ def survey(site: Site, graph: ReleaseGraph, *, start: str = "", say: Say = lambd
         hosts=tuple(sorted((host, tuple(sorted(groups))) for host, groups in inventory.hosts.items())),
         groups=frozenset(inventory.groups),
         settings=settings,
-        passwords=frozenset(keys(site.passwords, _vault(site, toolchain))),
+        passwords=frozenset(names),
         binding=bind(site, facts, inventory.sha256, binding_key(site), release_names(graph)),
         lineage=lineage,
         serial=serial,

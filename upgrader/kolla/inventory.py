@@ -180,6 +180,7 @@ def _tidy(text: str) -> str:
     place = re.search(r"Origin: (\S+)", text)
     text = re.sub(r"\s+", " ", text.partition("Origin:")[0]).strip()
     text = re.sub(r",? got:? .*|\. The error was.*|The offending line.*", "", text).rstrip(". ")
+    text = re.sub(r"\s*\([^()]*$", "", text)  # a bracket that was cut open
     return f"{text}{f' ({place[1]})' if place else ''}."
 
 
