@@ -18,7 +18,7 @@ from typing import Any
 from tests.engine_kit import forked
 from tests.engine_kit.place import WorldSession, a_plan, graph, opened, site_of
 from upgrader import attempts, durable, processes
-from upgrader.cli.resume_cmd import decide
+from upgrader.cli.resume_cmd import go_on
 from upgrader.cli.rollback_cmd import go_back, to_decision
 from upgrader.engine import Ending, Engine
 from upgrader.journal import HopRow
@@ -31,6 +31,8 @@ FORWARD = (
 REDEPLOY = ("decide", "rollback_redeploy", "verify_old", "rolled_back")
 RESTORE = ("decide", "rollback_restore", "verify_old", "rolled_back")
 FAILING = (*FORWARD[: FORWARD.index("verify")], "decide")
+BACK = {"redeploy": Event.REDEPLOY, "restore": Event.RESTORE}
+QUIET: Any = lambda _kind, _data: None  # noqa: E731
 WAYS = {"forward": FORWARD, "failing": FAILING, "redeploy": REDEPLOY, "restore": RESTORE}
 _MOST_DECISIONS = 12
 
@@ -48,14 +50,21 @@ class Life:
         for _ in range(_MOST_DECISIONS):
             if self.over():
                 return
-            hop = self.hop()
-            if self.way in ("redeploy", "restore") and hop is not None and hop.state is State.DECIDE:
-                self.back()
-            conduct = self.session.conduct(self.session.journal.snapshot())
-            ending = Engine(conduct, "anna", auto_approve=True, stop_wanted=self.over).drive()
-            if not self.over() and not self.decided(ending):
-                raise RuntimeError(f"the operator does not know what to do about {self.hop()}")
+            hop, seen = self.hop(), self.session.journal.snapshot().last_seq
+            back = self.way in ("redeploy", "restore") and hop is not None
+            if back and hop.state is State.DECIDE:
+                go_back(self.session, BACK[self.way], "the operator says so")
+            go_on(self.session, QUIET, self.drive)
+            if self.over() or self.session.journal.snapshot().last_seq != seen:
+                continue
+            if not back or hop.state is not State.NEEDS_ATTENTION:
+                raise RuntimeError(f"the operator does not know what to do about {hop}")
+            to_decision(self.session, hop, "again")  # what `upgrader rollback` does when it is said again
         raise RuntimeError("it goes round in circles")
+
+    def drive(self) -> Ending:
+        conduct = self.session.conduct(self.session.journal.snapshot())
+        return Engine(conduct, "anna", auto_approve=True, stop_wanted=self.over).drive()
 
     def hop(self) -> HopRow | None:
         return self.session.journal.snapshot().hop
@@ -64,20 +73,6 @@ class Life:
         shot = self.session.journal.snapshot()
         ended = shot.run is not None and shot.run.state in RUN_ENDED
         return ended or (shot.hop is not None and shot.attempt is None and shot.hop.state.value in self.behind)
-
-    def decided(self, ending: Ending) -> bool:
-        hop = self.hop()
-        resting = (State.DECIDE, State.NEEDS_ATTENTION)
-        if self.way in ("redeploy", "restore") and hop is not None and hop.state in resting:
-            # what `upgrader rollback` does when it is said again
-            to_decision(self.session, hop, "again")
-            return True
-        view: Any = lambda _kind, _data: None  # noqa: E731
-        return decide(self.session, view, spent=ending.kind == "attention")
-
-    def back(self) -> None:
-        event = Event.REDEPLOY if self.way == "redeploy" else Event.RESTORE
-        go_back(self.session, event, "the operator says so")
 
 
 def one(order: Mapping[str, Any]) -> None:
