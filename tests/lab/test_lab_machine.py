@@ -190,3 +190,13 @@ def test_an_existing_lab_is_not_turned_into_another(tmp_path: Path, monkeypatch:
     with pytest.raises(UsageError, match=r"holds a lab of 1 controller\(s\) at 2025\.1 with 2025\.2"):
         lab_up(tmp_path, controllers=3)
     assert LabFolder(tmp_path).read_record() == record(1)
+
+
+def test_a_kept_cache_can_be_taken_down_too(tmp_path: Path) -> None:
+    folder = LabFolder(tmp_path / "lab")
+    (folder.cache / "registry").mkdir(parents=True)
+    (folder.root / "toolchains").mkdir()
+    assert lab_down(folder.root, keep_cache=True) == ()
+    assert sorted(path.name for path in folder.root.iterdir()) == ["cache", "toolchains"]
+    assert lab_down(folder.root) == ()
+    assert not folder.root.exists()

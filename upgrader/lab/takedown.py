@@ -22,7 +22,8 @@ def lab_down(dir: Path = DEFAULT_DIR, *, keep_cache: bool = False) -> tuple[str,
     down as well. EnvironmentMissingError where the folder holds no lab, FailedCleanError naming what is left.
     """
     folder = LabFolder(dir.resolve())
-    if not folder.root.is_dir() or not (folder.record_file.exists() or (folder.root / ".lock").exists()):
+    signs = (folder.record_file, folder.root / ".lock", folder.cache / "registry")
+    if not any(sign.exists() for sign in signs):
         raise EnvironmentMissingError(f"{folder.root} holds no lab", cloud="nothing was changed", reason="no-lab")
     with folder.lock():
         record = folder.read_record()
