@@ -98,7 +98,11 @@ def test_a_cluster_has_its_own_address_and_load_balancers(tmp_path: Path) -> Non
     main = YAML(typ="safe").load(kolla / "globals.yml")
     served = (kolla / "config/haproxy/services.d/mariadb.cfg").read_text()
     assert "bind 10.213.77.250:3306" in served
-    assert [line.endswith("backup") for line in served.splitlines() if line.startswith("    server ")] == [False, True, True]
+    assert [line.endswith("backup") for line in served.splitlines() if line.startswith("    server ")] == [
+        False,
+        True,
+        True,
+    ]
     assert main["kolla_internal_vip_address"] == "10.213.77.250"
     assert main["enable_haproxy"] == main["enable_rabbitmq"] == "yes"
 
