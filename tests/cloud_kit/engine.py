@@ -1,4 +1,4 @@
-# ruff: noqa: T201, S606, S202
+# ruff: noqa: S606, S202
 """`engine.py HOSTDIR ARGV…`: the part of a container engine's command line that our plays use, over files."""
 
 import io

@@ -147,7 +147,7 @@ def test_a_kill_at_a_random_moment(tmp_path: Path, victim: str, number: int) -> 
     story = f"{victim} {number}: struck={struck} {said} {evidence.contradictions} {sorted(done.items())}"
     assert not done - COMPLETE, f"twice: {story}"
     assert done == COMPLETE or not success(evidence), story
-    print(story)  # noqa: T201 - with -s, what the round was
+    print(story)
     assert said is not Judgement.CONTRADICTION, story
     if victim == "controller" or not struck:
         assert said is Judgement.NEVER_STARTED or success(evidence), story

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ def look(made: FolderCloud, folder: Path) -> CloudFacts:
     return observe(made.site, made.toolchain, AnsibleRunner(), folder, names(), inventory=made.inventory, heads=False)
 
 
+@pytest.mark.skipif(not shutil.which("ssh"), reason="needs an ssh client: without one a host is not even tried")
 def test_hosts_that_answer_and_hosts_that_do_not(made: FolderCloud, tmp_path: Path) -> None:
     made.put("a", container("keystone", health="healthy"), container("mariadb", status="exited"))
     (made.host("b") / "dead").touch()

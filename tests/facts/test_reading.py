@@ -147,3 +147,18 @@ def test_exact_means_that_nobody_says_otherwise(rows: list[tuple[str, str, str]]
     said = {release for _, _, release in rows}
     assert (reading.kind == "exact") == (len(said) == 1)
     assert {(service, release) for service, release, _ in reading.by_service} == {row[1:] for row in rows}
+
+
+def test_a_foreign_image_under_a_services_name_is_asked_for_not_passed_over() -> None:
+    """`keystone` from a private registry without release tag or Kolla label: nobody may guess what it runs."""
+    from upgrader.facts.names import release_names
+    from upgrader.facts.reading import read_release
+    from upgrader.graph import load_graph
+    from upgrader.model import ContainerFacts
+
+    known = release_names(load_graph())
+    odd = ContainerFacts(name="keystone", image="quay.io/x/identity:v9", state="running")
+    one = host("ctl1", container("mariadb", "2025.1"), odd)
+    reading = read_release((one,), (), known)
+    assert reading.kind == "unknown"
+    assert any("keystone" in line for line in reading.evidence)

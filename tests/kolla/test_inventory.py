@@ -8,7 +8,14 @@ import pytest
 
 from upgrader.errors import ConfigError, EnvironmentMissingError
 from upgrader.graph import Hop, load_graph
-from upgrader.kolla.inventory import Inventory, apply_groups, missing_groups, plan_groups, read_inventory
+from upgrader.kolla.inventory import (
+    Inventory,
+    apply_groups,
+    missing_groups,
+    plan_groups,
+    read_inventory,
+    remembered_inventory,
+)
 from upgrader.kolla.toolchain import Toolchain
 
 INI = """# ours
@@ -177,3 +184,25 @@ def test_the_edit_shows_no_host_variables(toolchain: Toolchain, tmp_path: Path) 
     path = written(tmp_path / "inventory")
     edit: Any = plan_groups(path, read_inventory(toolchain, path), hop(valkey=("control",)))
     assert "canary" not in repr(edit)
+
+
+def test_ansible_reads_the_same_plain_file_once(toolchain: Toolchain, tmp_path: Path) -> None:
+    file = tmp_path / "hosts"
+    file.write_text("[control]\nctl[1:2]\n")
+    place = tmp_path / "known"
+    first = remembered_inventory(toolchain, file, None, place)
+    silent = Toolchain(toolchain.release, toolchain.dir)
+    (known,) = place.iterdir()
+    assert remembered_inventory(silent, file, None, place) == first == read_inventory(toolchain, file)
+    known.write_text(known.read_text().replace("ctl2", "ctl9"))
+    assert "ctl9" in remembered_inventory(toolchain, file, None, place).hosts, "it was not read from there"
+    file.write_text("[control]\nctl[1:3]\n")
+    assert "ctl3" in remembered_inventory(toolchain, file, None, place).hosts
+    assert "ctl9" not in remembered_inventory(toolchain, file, None, place).hosts
+
+
+def test_variables_beside_it_and_other_forms_are_read_anew(toolchain: Toolchain, tmp_path: Path) -> None:
+    file = tmp_path / "hosts.yml"
+    file.write_text("control:\n  hosts:\n    ctl1:\n")
+    remembered_inventory(toolchain, file, None, tmp_path / "known")
+    assert not (tmp_path / "known").exists()

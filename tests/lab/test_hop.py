@@ -1,4 +1,4 @@
-"""The real thing: published kolla-ansible takes a running MariaDB and Keystone over a hop, is killed, resumes, goes back.
+"""The real thing: published kolla-ansible takes a running MariaDB and Keystone over a hop, and back, and is killed.
 
 One test with chapters, because each chapter's cloud is the one the chapter before left behind. What is asserted is
 read from the cloud (images, heads, tokens, rows) beside what the tool says.

@@ -76,6 +76,7 @@ def test_a_failed_host_is_named_with_task_and_words(tmp_path: Path) -> None:
     assert "deep trouble" in result.message and "beta" in result.message and "breaks" in result.message
 
 
+@pytest.mark.skipif(not shutil.which("ssh"), reason="needs an ssh client: without one a host is not even tried")
 def test_one_dead_host_spoils_a_play_that_went_well_elsewhere(tmp_path: Path) -> None:
     hosts = (inventory(tmp_path, dead=("gamma",)),)
     result = run(tmp_path, "- name: ping\n  command: 'true'", inventory=hosts)

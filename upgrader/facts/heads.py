@@ -39,6 +39,8 @@ class ReleaseNames:
     """Major version of kolla (the same as kolla-ansible's) → release."""
     heads: Mapping[str, Heads]
     """Release → database → heads after its complete migration."""
+    containers: frozenset[str] = frozenset()
+    """Names kolla-ansible gives to containers, in any release."""
 
     def expected(self, release: str, database: str) -> tuple[str, ...] | None:
         """Heads of `database` in `release`; None when the graph does not know that database."""

@@ -12,6 +12,7 @@ def release_names(graph: ReleaseGraph) -> ReleaseNames:
         of_tag=lambda tag: _known_tag(graph, tag),
         majors={release.kolla_ansible.major: release.id for release in graph.releases},
         heads={release: graph.heads(release) for release in graph.ids},
+        containers=frozenset(container.name for container in graph.containers.containers),
     )
 
 

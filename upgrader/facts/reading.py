@@ -31,11 +31,15 @@ class Witness:
 
 
 def is_kolla(container: ContainerFacts, names: ReleaseNames) -> bool:
-    """Whether a container belongs to the cloud: a Kolla image by label, by release tag, or by its own name."""
+    """Whether a container belongs to the cloud: by its image's label or release tag, by its name, or by both names.
+
+    One that has the name of a Kolla service counts whatever its image is called: what it runs is then asked for,
+    not passed over.
+    """
     labels = dict(container.labels)
     if is_one_shot(container):
         return False
-    if "kolla_version" in labels or names.of_tag(_tag(container.image)):
+    if "kolla_version" in labels or names.of_tag(_tag(container.image)) or container.name in names.containers:
         return True
     return _basename(container.image).startswith(container.name.replace("_", "-"))
 

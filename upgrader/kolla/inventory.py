@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from upgrader.durable import make_dir, read_json, write_json
 from upgrader.errors import ConfigError, EnvironmentMissingError
 from upgrader.kolla.globals_yml import Edit, apply_edit
 from upgrader.kolla.toolchain import Toolchain, environment
@@ -80,6 +81,30 @@ def read_inventory(toolchain: Toolchain, path: Path, vault_password_file: Path |
         {group: tuple(sorted(members)) for group, members in sorted(groups.items()) if group not in _BUILT_IN},
         digest,
     )
+
+
+def remembered_inventory(toolchain: Toolchain, path: Path, vault_password_file: Path | None, place: Path) -> Inventory:
+    """As `read_inventory`, but Ansible reads the same bytes once only; `place` is a folder for what it said.
+
+    Only a plain INI file is remembered, under the digest of its bytes and of the variables beside it: groups and hosts
+    follow from those alone. A program, a folder or a plugin's file may answer differently every time.
+    """
+    digest = _digest(path.absolute())
+    known = place / f"{toolchain.release}-{digest}.json"
+    reading = read_json(known)
+    if reading.document is not None and reading.document.get("toolchain") == str(toolchain.dir):
+        document = reading.document
+        return Inventory(
+            {host: tuple(groups) for host, groups in document["hosts"].items()},
+            {group: tuple(hosts) for group, hosts in document["groups"].items()},
+            digest,
+        )
+    found = read_inventory(toolchain, path, vault_password_file)
+    if found.sha256 == digest and not _why_not_editable(path, found):
+        make_dir(place, exist_ok=True)
+        document = {"toolchain": str(toolchain.dir), "hosts": dict(found.hosts), "groups": dict(found.groups)}
+        write_json(known, document)
+    return found
 
 
 def missing_groups(inventory: Inventory, hop: Hop) -> dict[str, tuple[str, ...]]:

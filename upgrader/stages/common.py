@@ -11,7 +11,7 @@ from upgrader.facts.names import release_names
 from upgrader.facts.observe import observe
 from upgrader.facts.plays import cloud_hosts
 from upgrader.kolla.commands import Action, play
-from upgrader.kolla.inventory import Inventory, missing_groups, read_inventory
+from upgrader.kolla.inventory import Inventory, missing_groups, remembered_inventory
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts
 from upgrader.runner.base import PlayResult
@@ -19,6 +19,8 @@ from upgrader.stages.base import StageContext, StepFailed
 from upgrader.status_read import keep_seen
 
 EXTRA_GROUPS = "groups.ini"
+INVENTORIES = "inventories"
+"""Folder beside the journal for what Ansible said about plain INI inventories."""
 
 
 def look(ctx: StageContext, toolchain: Toolchain, inventory: Inventory, *, heads: bool = True) -> CloudFacts:
@@ -49,7 +51,9 @@ def keep(ctx: StageContext, facts: CloudFacts) -> None:
 
 
 def inventory_of(ctx: StageContext, toolchain: Toolchain) -> Inventory:
-    return read_inventory(toolchain, ctx.site.inventory, ctx.site.vault_password_file)
+    return remembered_inventory(
+        toolchain, ctx.site.inventory, ctx.site.vault_password_file, ctx.site.state_dir / INVENTORIES
+    )
 
 
 def extra_groups(ctx: StageContext, inventory: Inventory) -> tuple[Path, ...]:
