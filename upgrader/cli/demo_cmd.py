@@ -47,6 +47,7 @@ def demo(
     home = (folder or sandbox_home()).absolute()
     began = time.monotonic()
     _three_hops(home)
+    _say(f"Three hops, killed once and resumed: {round(time.monotonic() - began)} s.")
     _taken_back(home.with_name(home.name + "-back"))
     seconds = round(time.monotonic() - began)
     _say(f"\nDone in {seconds} s. Look around:  upgrader --site {home} status   ·   … history --verify")
