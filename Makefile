@@ -3,12 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint lab-test bench clean
+.PHONY: demo test test-slow lint lab-test bench clean
 demo: $(READY)
 	$(VENV)/bin/upgrader demo
 
 test: $(READY)
 	$(VENV)/bin/python -m pytest -n 2
+
+# Minutes: every crash point, the published packages, whole hops on the sandbox.
+test-slow: $(READY)
+	$(VENV)/bin/python -m pytest -n 2 -m slow
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

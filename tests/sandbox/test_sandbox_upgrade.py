@@ -89,6 +89,7 @@ def test_killed_in_the_middle_the_cloud_is_mixed_and_a_second_run_converges(smal
     assert not any(key.startswith("overlap") for key in after)
 
 
+@pytest.mark.slow
 def test_redeploying_the_old_release_fails_on_a_changed_schema_and_works_on_a_restored_one(small: Path) -> None:
     kept = dump(small, "ctl1", "neutron").stdout.decode()
     configure(small, "2024.2")
@@ -153,6 +154,7 @@ def test_servers_are_replaced_one_after_the_other(ha_cloud: Path) -> None:
     assert world.galera_size(str(ha_cloud)) == 3
 
 
+@pytest.mark.slow
 def test_a_stopped_cluster_needs_the_recovery_playbook(ha_cloud: Path) -> None:
     assert play(ha_cloud, "2024.1", "stop").returncode == 0
     assert containers(ha_cloud) == {}
@@ -197,6 +199,7 @@ def test_a_private_tag_is_used_as_it_is_given(small: Path) -> None:
     assert image["labels"]["kolla_version"] == "19.8.0", "the label still says which release it is"
 
 
+@pytest.mark.slow
 def test_secrets_stay_out_of_output_and_of_the_cloud_unless_a_task_leaks_them(small: Path) -> None:
     configure(small, "2024.2")
     secret = password(small)
