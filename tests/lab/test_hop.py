@@ -159,7 +159,8 @@ def test_a_real_hop_killed_resumed_taken_back_and_restored(lab: LabSite, tmp_pat
     old_token, rows_before = cloud.token(), cloud.rows()
     assert cloud.release() == FROM
 
-    # plan, run to the approval
+    # the target's toolchain, plan, run to the approval
+    cloud.upgrader("toolchain", "build", TO)
     cloud.upgrader("plan", "--to", TO, "--out", str(plan))
     assert [(hop["from"], hop["to"]) for hop in cloud.document("plan", "--to", TO)["hops"]] == [(FROM, TO)]
     cloud.upgrader("run", str(plan), *ACCEPT, expect=9)

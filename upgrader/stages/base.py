@@ -18,6 +18,7 @@ from upgrader.config import Site
 from upgrader.context import AttemptContext
 from upgrader.decisions import data_stores, schema_changers
 from upgrader.durable import failpoint
+from upgrader.errors import UpgraderError
 from upgrader.graph import ReleaseGraph
 from upgrader.kolla.toolchain import Toolchain, locate
 from upgrader.model import AttemptRequest, Code, Finding, HopPlan, Plan, StageOutcome, StepResult
@@ -101,6 +102,9 @@ class StageContext:
             self.findings.extend(failed.findings)
             evidence.extend(failed.evidence)
             raise
+        except UpgraderError as error:
+            message = error.message
+            raise
         except (StageCanceled, Inconclusive) as left:
             code, message = Code.WARNING, str(left) or "stopped on request"
             raise
@@ -159,8 +163,6 @@ class Stage(Protocol):
 
 def conduct_stage(stage: Stage, ctx: StageContext) -> StageOutcome:
     """Run a stage to its outcome. Known troubles become outcomes; defects pass on to the supervisor's record."""
-    from upgrader.errors import UpgraderError
-
     try:
         stage(ctx)
     except StepFailed as failed:
