@@ -54,7 +54,7 @@ def survey(site: Site, graph: ReleaseGraph, *, start: str = "", say: Say = lambd
         groups=frozenset(inventory.groups),
         settings=settings,
         passwords=frozenset(names),
-        binding=bind(site, facts, inventory.sha256, binding_key(site), release_names(graph)),
+        binding=bind_now(site, graph, facts, inventory),
         lineage=lineage,
         serial=serial,
     )
@@ -188,4 +188,5 @@ def plan_site(site: Site, graph: ReleaseGraph, goal: Goal, *, say: Say = lambda 
     graph.release(goal.target)  # a misspelt name is refused before the cloud is looked at
     facts = survey(site, graph, start=goal.source, say=say)
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return plan(graph, goal, facts, Frame(made_at=now, typed=typed(site), built=built_toolchains(site)))
+    frame = Frame(made_at=now, typed=typed(site), built=built_toolchains(site), usable=usable_toolchains(site))
+    return plan(graph, goal, facts, frame)

@@ -91,3 +91,23 @@ def test_what_fails_under_the_command_comes_back_to_the_operator(desk: Desk) -> 
     assert resume(desk).kind == "decide"
     assert len(desk.journal.attempts(desk.hop.run, 0, State.UPGRADE)) == 1
     assert resume(desk).kind == "done"
+
+
+def test_the_mend_a_failed_check_names_is_what_the_operator_is_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Resuming first would fail in the same place again."""
+    from types import SimpleNamespace
+
+    from upgrader.cli import driving
+
+    finding = {"code": "failure", "next": "upgrader toolchain build 2025.2"}
+    other = {"code": "warning", "next": "upgrader nonsense"}
+    rows = [
+        SimpleNamespace(kind="attempt_finished", seq=7, data={"evidence": {"findings": [finding, other, finding]}}),
+        SimpleNamespace(kind="attempt_finished", seq=3, data={"evidence": {"findings": [other | {"code": "failure"}]}}),
+        SimpleNamespace(kind="hop_moved", seq=8, data={}),
+    ]
+    desk.begin()
+    monkeypatch.setattr("upgrader.journal.Journal.snapshot", lambda _self, recent=10: SimpleNamespace(recent=rows))
+    assert driving._mends(desk.session.site) == ["upgrader toolchain build 2025.2"]

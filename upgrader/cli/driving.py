@@ -173,6 +173,10 @@ def _raise(ending: Ending, site: Site) -> NoReturn:
     commands = [f"{choice.command:<45} {choice.what}".rstrip() for choice in report.choices]
     first = report.choices[0].command if report.choices else "upgrader status"
     details = ["You can:", *(f"  {line}" for line in commands)] if len(commands) > 1 else []
+    mends = _mends(site) if ending.kind in ("failed_clean", "decide", "attention") else []
+    if mends:
+        details = ["First mend what it stopped at:", *(f"  {line}" for line in mends), *details]
+        first = next((line for line in mends if line.startswith("upgrader ")), first)
     cloud = cloud_words(ending)
     kinds: dict[str, type[UpgraderError]] = {
         "waiting": WaitingError,
@@ -184,6 +188,19 @@ def _raise(ending: Ending, site: Site) -> NoReturn:
     raise kinds.get(ending.kind, AttentionError)(
         ending.message, cloud=cloud, details=details, next_command=first, reason=ending.kind.replace("_", "-")
     )
+
+
+def _mends(site: Site) -> list[str]:
+    """What the failed findings of the last attempt say to do about them; empty when it left none."""
+    from upgrader.journal import open_journal
+
+    with open_journal(site.state_dir, readonly=True) as journal:
+        ended = [row for row in journal.snapshot(recent=20).recent if row.kind == "attempt_finished"]
+    if not ended:
+        return []
+    last = max(ended, key=lambda row: row.seq)
+    findings = last.data.get("evidence", {}).get("findings", ())
+    return list(dict.fromkeys(found["next"] for found in findings if found["code"] == "failure" and found["next"]))
 
 
 def cloud_words(ending: Ending) -> str:

@@ -12,7 +12,7 @@ from upgrader.cli.verb import Invocation, invocation, verb_app, with_site
 if TYPE_CHECKING:
     from upgrader.config import Site
     from upgrader.model import ByHand, HopPlan, Plan
-    from upgrader.planner import Frame, Goal, SiteFacts
+    from upgrader.planner import Goal
 
 app = verb_app()
 
@@ -80,27 +80,14 @@ def _make(goal: Goal, site: Site | None, *, quiet: bool) -> Plan:
     from upgrader.planner import plan as make_plan
 
     graph = load_graph()
-    facts: SiteFacts | None = None
     if site is not None:
-        from upgrader.survey import survey
+        from upgrader.survey import plan_site
 
-        graph.release(goal.target)  # a misspelt name is refused before the cloud is looked at
-        facts = survey(site, graph, start=goal.source, say=_quiet if quiet else _say)
-    return make_plan(graph, goal, facts, _frame(site))
-
-
-def _frame(site: Site | None) -> Frame:
+        return plan_site(site, graph, goal, say=_quiet if quiet else _say)
     from upgrader.by_hand import typed
     from upgrader.planner import Frame
 
-    if site is None:
-        return Frame(typed=typed())
-    from datetime import UTC, datetime
-
-    from upgrader.survey import built_toolchains, usable_toolchains
-
-    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Frame(made_at=now, typed=typed(site), built=built_toolchains(site), usable=usable_toolchains(site))
+    return make_plan(graph, goal, None, Frame(typed=typed()))
 
 
 def _say(line: str) -> None:
