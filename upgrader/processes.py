@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import random
 import signal
 import time
 from collections.abc import Callable, Iterable
@@ -21,7 +22,9 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PROC = Path("/proc")
 _KERNEL = 2
 """Parent of the kernel's own threads, which have neither environment nor arguments."""
-_EXEC_TRIES = 50
+_EXEC_TRIES = 60
+_LOOKS_WITHOUT = 12
+"""So many looks in a row must show arguments but no environment before a process counts as started without one."""
 
 
 def boot_id() -> str:
@@ -86,19 +89,34 @@ def _scan(needle: bytes) -> set[int]:
 
 def _environment(pid: int) -> bytes:
     """The environment a process was started with; empty when it is gone, another user's, or the kernel's own."""
-    place = _PROC / str(pid)
+    without = 0
     try:
         for _ in range(_EXEC_TRIES):
             # in the midst of exec(2) neither environment nor arguments are to be seen for a moment
-            if environment := (place / "environ").read_bytes():
+            if environment := _shown(pid, "environ"):
                 return environment
             about = _stat(pid)
-            if about is None or about[0] in "ZX" or _KERNEL in {pid, about[1]} or (place / "cmdline").read_bytes():
+            if about is None or about[0] in "ZX" or _KERNEL in {pid, about[1]}:
                 break
-            time.sleep(0.001)
+            # arguments but no environment: started without one, or its exec(2) ended between the two looks
+            without = without + 1 if _shown(pid, "cmdline") else 0
+            if without == _LOOKS_WITHOUT:
+                break
+            # uneven, so as not to look in step with what it does
+            time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311
     except OSError:
         pass
     return b""
+
+
+def _shown(pid: int, what: str) -> bytes:
+    """What the process table shows of a process; empty while the process is replacing itself."""
+    try:
+        return (_PROC / str(pid) / what).read_bytes()
+    except (FileNotFoundError, PermissionError):
+        raise  # gone, or not ours to see
+    except OSError:
+        return b""
 
 
 def descendants() -> set[int]:
