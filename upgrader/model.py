@@ -12,6 +12,7 @@ import json
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
+from upgrader.observed import ClockFacts, Observed
 from upgrader.value import Pattern, Value, named
 
 ReleaseId = Annotated[str, Pattern(r"^20[0-9]{2}\.[12]$")]
@@ -64,9 +65,27 @@ class Finding(Value):
     code: Code
     message: str
     host: str = ""
+    """Host, or hosts separated by commas, that it is about."""
     evidence: str = ""
     next: str = ""
     source: str = ""
+    severity: Literal["", "blocker", "required", "advised"] = ""
+    """How the release graph rates it; empty for what a probe found."""
+    hop: str = ""
+    """`2024.2→2025.1`; empty: it is about the cloud as it is."""
+    when: Literal["before", "during", "after"] = "before"
+    variable: str = ""
+    why: str = ""
+    fix: tuple[str, ...] = ()
+    """Settings and commands that settle it, in order."""
+    unknown: bool = False
+    """The gate could not be evaluated; `evidence` says what is missing."""
+    overridable: bool = False
+    """A blocker that the operator's typed reason may set aside."""
+    accepted: tuple[str, str] = ("", "")
+    """(who, reason) of one who took the risk by name."""
+    regressed: bool = False
+    """It had been settled before and is back."""
 
 
 # ---------------------------------------------------------------- what was seen of the cloud
@@ -95,6 +114,7 @@ class GaleraFacts(Value):
     """`wsrep_*` of one database server; `size` 0 means it could not be read."""
 
     size: int = 0
+    flow_control_paused: float | None = None
     status: str = ""
     """`Primary` is the healthy value."""
     state: str = ""
@@ -114,6 +134,13 @@ class HostFacts(Value):
     os: str = ""
     containers: tuple[ContainerFacts, ...] = ()
     disks: tuple[DiskFacts, ...] = ()
+    kernel: str = ""
+    sdk_version: str = ""
+    """Version of the engine's Python library that kolla-ansible's modules use on this host."""
+    clock: ClockFacts | None = None
+    addresses: tuple[tuple[str, str], ...] | None = None
+    """(interface, address without prefix length), sorted."""
+    volumes: tuple[str, ...] | None = None
     galera: GaleraFacts | None = None
 
 
@@ -150,6 +177,8 @@ class CloudFacts(Value):
     heads_error: str = ""
     """Why heads could not be read; empty when they were."""
     reading: ReleaseReading
+    observed: Observed = Observed()
+    """What the services themselves said."""
 
 
 # ---------------------------------------------------------------- what is going to be done

@@ -11,12 +11,13 @@ from tests.house.tree import imports, modules, unit
 LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Data, and the version: no logic at all.", ("release_graph", "upgrader")),
     ("The form of every value.", ("value",)),
+    ("Values of what services said.", ("observed",)),
     (
         "Words and tools that know nothing of upgrades: errors, values, the law, the disk, processes, secrets.",
         ("errors", "model", "states", "durable", "processes", "redact", "conditions"),
     ),
     ("The site file; the law run; ways back; a plan on disk: each from values alone.",
-     ("config", "machine", "decisions", "plan_file")),
+     ("config", "machine", "decisions", "plan_file", "record")),
     ("What is known of releases; how plays are run; the log of what happened.", ("graph", "runner", "journal")),
     ("What the release data forbid; the folder of one attempt; kolla-ansible as a product.",
      ("policy", "attempts", "kolla")),
