@@ -17,8 +17,10 @@ from upgrader.facts.heads import ReleaseNames
 from upgrader.facts.parse import DatabaseAnswer, database_answer, host_facts, unreachable_host
 from upgrader.facts.plays import HasHosts, cloud_hosts, own_play, shown
 from upgrader.facts.reading import read_release
+from upgrader.facts.services import ANSWERS, services_of
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts, HostFacts, SchemaHead
+from upgrader.observed import Observed
 from upgrader.runner.base import Cancelled, EventSink, Play, PlayResult, Runner
 
 LOOK = "Look at the host"
@@ -66,7 +68,7 @@ def observe_play(
         playbook,
         cloud_hosts(inventory),
         values=(("upgrader_heads", heads), *values),
-        collect=(LOOK, ANSWER, *collect),
+        collect=(LOOK, ANSWER, *ANSWERS, *collect),
         variables=heads,
     )
 
@@ -95,6 +97,7 @@ def facts_of(
         heads=rows,
         heads_error=error,
         reading=read_release(seen, rows, names),
+        observed=Observed(**services_of(result, seen, inventory)),
     )
 
 
