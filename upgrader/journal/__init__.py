@@ -10,18 +10,29 @@ from __future__ import annotations
 from upgrader.journal.errors import InvariantError, JournalError, StaleEpochError
 from upgrader.journal.journal import Journal, open_journal
 from upgrader.journal.lease import Card, Lease, acquire, read_card
-from upgrader.journal.rows import Acceptance, AttemptRow, EventRow, HopRow, RunRow, Snapshot
+from upgrader.journal.rows import (
+    Acceptance,
+    AttemptRow,
+    EventRow,
+    FindingMemory,
+    HopRow,
+    OpenFinding,
+    RunRow,
+    Snapshot,
+)
 
 __all__ = [
     "Acceptance",
     "AttemptRow",
     "Card",
     "EventRow",
+    "FindingMemory",
     "HopRow",
     "InvariantError",
     "Journal",
     "JournalError",
     "Lease",
+    "OpenFinding",
     "RunRow",
     "Snapshot",
     "StaleEpochError",

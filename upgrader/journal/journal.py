@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from upgrader import durable
 from upgrader.errors import EnvironmentMissingError, RefusedError
-from upgrader.journal import attempts, reading, runs
+from upgrader.journal import attempts, checks, reading, runs
 from upgrader.journal.chain import AuditFile
 from upgrader.journal.commit import Clock, stale
 from upgrader.journal.errors import JournalError
@@ -26,7 +26,7 @@ from upgrader.journal.place import (
     translated,
 )
 from upgrader.journal.projection import ENGINE, rebuild
-from upgrader.journal.rows import Acceptance, AttemptRow, EventRow, HopRow, Snapshot
+from upgrader.journal.rows import Acceptance, AttemptRow, EventRow, FindingMemory, HopRow, Snapshot
 from upgrader.states import AttemptState, Event, Ponr, RunState, State
 
 
@@ -211,6 +211,22 @@ class Journal(Log):
             run = runs.current_run(commit)
             commit.append("accepted", {"name": name, "reason": reason, "actor": actor}, run=run.id)
 
+    def checked(
+        self, seen: Mapping[str, str], scope: Collection[str], actor: str, data: Mapping[str, Any] | None = None
+    ) -> FindingMemory:
+        """Record a check: `seen` are its open findings (id → hop, empty for the cloud itself), `scope` the hops judged.
+
+        Moves nothing and makes no plan stale. Returns what is remembered of findings from now on.
+        """
+        with self._commit("checked") as commit:
+            checks.checked(commit, seen, scope, actor, data or {})
+        return self.findings()
+
+    def accept_finding(self, name: str, reason: str, actor: str, data: Mapping[str, Any] | None = None) -> None:
+        """Record that a person takes the risk of a finding that the last check saw open, until it is settled."""
+        with self._commit("accept") as commit:
+            checks.accept(commit, name, reason, actor, data or {})
+
     def set_flag(self, name: str, value: str = "", actor: str = "") -> None:
         """Set a flag such as `paused` or `cancel_requested`."""
         with self._commit("set_flag") as commit:
@@ -263,6 +279,11 @@ class Journal(Log):
         with translated(self.path):
             newest = reading.run_row(self._connection, "id = ?" if run else "1", (run,) if run else ())
             return reading.acceptance_rows(self._connection, newest.id) if newest else ()
+
+    def findings(self) -> FindingMemory:
+        """What is remembered of findings, and which of them are accepted."""
+        with translated(self.path):
+            return checks.memory(self._connection)
 
     def events(self, after: int = 0, limit: int | None = None, kinds: Iterable[str] = ()) -> Iterator[EventRow]:
         """Events with a number above `after`, oldest first; all kinds, or the given ones."""

@@ -125,6 +125,12 @@ def events(
         yield event_row(row)
 
 
+def newest_event(connection: sqlite3.Connection, kind: str) -> EventRow | None:
+    """The last event of a kind, or None."""
+    row = connection.execute("SELECT * FROM events WHERE kind = ? ORDER BY seq DESC LIMIT 1", (kind,)).fetchone()
+    return event_row(row) if row else None
+
+
 def faults(connection: sqlite3.Connection, audit: AuditFile) -> tuple[str, ...]:
     """What does not hold in the history: numbering, chain, stored hashes, and the heads pinned in audit.log."""
     found = []

@@ -121,6 +121,29 @@ class Acceptance:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenFinding:
+    """A finding that the last check that judged it saw open. `since` is the number of the check that opened it."""
+
+    hop: str
+    since: int
+    regressed: bool
+    """It had been settled before."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindingMemory:
+    """What is remembered of findings between two checks, by their ids."""
+
+    checked_at: str = ""
+    """When the last check was recorded; empty when there was none."""
+    open: Mapping[str, OpenFinding] = field(default_factory=dict)
+    settled: frozenset[str] = frozenset()
+    """Found once, and gone when it was judged last."""
+    accepted: Mapping[str, Acceptance] = field(default_factory=dict)
+    """Acceptances that hold."""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything `status` needs, read in one transaction from the tables alone."""
 
