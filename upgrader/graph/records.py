@@ -11,13 +11,23 @@ from upgrader.value import NOTHING, Sealed, named
 
 
 class Action(Record):
-    """Something an operator has to do or to know; `applies_if` is its condition in text."""
+    """Something an operator has to do or to know; `applies_if` is the expression that says for which clouds."""
 
     id: Text
     title: Text
     when: Literal["before", "during", "after"]
     severity: Literal["blocker", "required", "advised"]
     applies_if: Text
+    satisfied_if: str = ""
+    """Expression that holds once what was to be done is done; empty: nothing can tell."""
+    condition_text: str = ""
+    """The condition in words, where they say more than the expression."""
+    evidence: str = ""
+    """What must be known to judge it; required where an expression asks for the operator's answers."""
+    overridable: bool = False
+    """A blocker for which the operator's word is the best evidence there is."""
+    done_by: str = ""
+    """Stage of this tool that carries it out itself; empty: it is the operator's to do."""
     detail: str = ""
     commands: tuple[Text, ...] = ()
     settings: Table = NOTHING
