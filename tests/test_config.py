@@ -35,6 +35,12 @@ def test_defaults_and_relative_paths(tmp_path: Path) -> None:
     assert site.backup_database == "logical"
 
 
+def test_answers_keep_their_types(tmp_path: Path) -> None:
+    text = GOOD + '[answers]\nmirrored = true\nclients = "none"\nnodes = 3\n'
+    assert load_site(write(tmp_path, text)).answers == (("clients", '"none"'), ("mirrored", "true"), ("nodes", "3"))
+    assert load_site(write(tmp_path, GOOD)).answers == ()
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
@@ -49,6 +55,10 @@ def test_defaults_and_relative_paths(tmp_path: Path) -> None:
         (GOOD.replace('"prod-fra"', '"a b"'), "[site] name: 'a b' has characters"),
         (GOOD.replace('"prod-fra"', "5"), "[site] name: wants text, has 5"),
         (GOOD.replace('"inventory"', "true"), "[kolla] inventory"),
+        (GOOD + '[answers]\n"a b" = true\n', "[answers] a b: 'a b' has characters"),
+        (GOOD + "[answers]\nx = [1]\n", "[answers] x: wants true, false, text or a number, has [1]"),
+        (GOOD + "[answers]\nx = nan\n", "[answers] x: wants true"),
+        ("answers = 5\n" + GOOD, "answers: wants a section"),
         ("site = 5\n" + GOOD.replace("[site]", "[sight]"), "site: wants a section"),
     ],
 )

@@ -6,6 +6,8 @@ Owns the file's keys, their defaults and their checks; reads nothing but the fil
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import re
 import tomllib
@@ -21,6 +23,7 @@ SITE_FILE = "upgrader.toml"
 
 _SIZE = re.compile(r"^(\d+)\s*([KMGT]?)i?B?$", re.IGNORECASE)
 _DURATION = re.compile(r"^(\d+)\s*(s|min|h)$")
+_VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
 
 
@@ -57,6 +60,8 @@ class Site:
     forks: int
     max_attempts: int
     """Attempts of one stage within a hop before a human is asked."""
+    answers: tuple[tuple[str, str], ...] = ()
+    """(name, JSON text) of what the operator says where nothing can be measured, sorted."""
 
     @property
     def globals_file(self) -> Path:
@@ -143,6 +148,7 @@ def _build(path: Path, table: _Table) -> Site:
         window_length=table.text("window", "length", ""),
         forks=table.parsed("run", "forks", int, 10, "a whole number"),
         max_attempts=table.parsed("run", "max_attempts", int, 5, "a whole number"),
+        answers=table.answers("answers"),
     )
     table.finish()
     return site
@@ -166,6 +172,11 @@ def _bytes(value: str | int) -> int:
         raise ValueError(value)
     power = " KMGT".index(match[2].upper() or " ")
     return int(match[1]) * int(1024**power)
+
+
+def _endless(value: object) -> bool:
+    """TOML knows inf and nan, JSON does not."""
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 _MISSING: Final = object()
@@ -243,6 +254,20 @@ class _Table:
             self.faults.append(f"[{section}] {key}: {found!r} is not {wants}")
             return default
         return number
+
+    def answers(self, section: str) -> tuple[tuple[str, str], ...]:
+        """A section whose keys are the operator's to choose: names with a truth value, a text or a number each."""
+        part = self.data.get(section, {})
+        self.seen.add((section, ""))
+        if not isinstance(part, dict):
+            return ()
+        for key, value in part.items():
+            self.seen.add((section, key))
+            if not _VARIABLE.match(key):
+                self.faults.append(f"[{section}] {key}: {key!r} has characters other than letters, digits and _")
+            elif not isinstance(value, bool | str | int | float) or _endless(value):
+                self.faults.append(f"[{section}] {key}: wants true, false, text or a number, has {value!r}")
+        return tuple(sorted((key, json.dumps(value)) for key, value in part.items() if not self.faults))
 
     def finish(self) -> None:
         known = {section for section, _ in self.seen}

@@ -63,6 +63,25 @@ class Effective(Value):
         return next((variable for variable in self.variables if variable.name == name), None)
 
 
+class Keeping(Value):
+    """How the site is kept, as this machine can see it: what no host and no setting tells."""
+
+    passwords_encrypted: bool | None = None
+    """Every value of passwords.yml is in Ansible Vault; None: it could not be read."""
+    passwords_mode: str = ""
+    """Its access rights, `0600`."""
+    passwords_in_git: bool | None = None
+    """passwords.yml is under version control; None: git could not be asked."""
+    backups: int | None = None
+    """Complete backup sets in the site's backup target; None: it could not be read."""
+    last_backup_at: str = ""
+    """UTC, ISO 8601; empty when there is none."""
+    last_proved_at: str = ""
+    """When the newest set that was restored somewhere was taken; empty when none was."""
+    backup_place: Literal["", "network file system", "this machine", "host of the cloud"] = ""
+    """Where the backup target lies; empty: not known."""
+
+
 class SiteRecord(Value):
     """What gates are given. None or a missing entry means: not known, which is never green."""
 
@@ -82,6 +101,8 @@ class SiteRecord(Value):
     """Files of the operator's own below the custom configuration folder, relative, sorted; None: not read."""
     config_options: tuple[str, ...] | None = None
     """`nova/nova-compute.conf [DEFAULT] reserved_host_memory_mb = 2048` of the files that are INI; no secrets."""
+    keeping: Keeping | None = None
+    """None: nobody looked; a record that was judged elsewhere still has what was seen then."""
 
     def effective_of(self, release: str) -> Effective | None:
         return next((found for found in self.effective if found.release == release), None)

@@ -192,6 +192,10 @@ dir = "state"              # the journal; has to be on a local disk
 # forks = 10               # hosts that Ansible works on at the same time
 # max_attempts = 5         # attempts of one stage before a human is asked
 
+[answers]
+# What no probe can find out; upgrader check names the question and the word to put here.
+# clients_use_volumev3 = false
+
 [window]
 # start = "22:00"          # your change window, for the plan's and the board's eyes
 # length = "4h"
