@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Questions of health; what an operator has to type by hand; what a run's standing means.",
      ("probes", "by_hand", "status")),
     ("Dump and restore; reading what status stands on.", ("database", "status_read")),
+    ("Migrations tried on a copy.", ("rehearsal",)),
     ("Everything a plan needs to know of a site.", ("survey",)),
     ("Work on a hop, one module per stage; the process that owns an attempt.", ("stages", "supervisor")),
     ("One attempt from the engine's side.", ("conduct",)),

@@ -13,6 +13,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from upgrader.graph import records, schema
 from upgrader.graph.graph import edge_faults, names_in
 from upgrader.graph.load import damaged, data_folder, parse, read_files
+from upgrader.graph.migrations import Migrations
 from upgrader.graph.structure import structure_faults
 from upgrader.value import Value
 
@@ -22,6 +23,7 @@ SINGLE: dict[str, type[Value]] = {
     "actions/common.toml": records.CommonActions,
     "cli.toml": records.Cli,
     "containers.toml": records.Containers,
+    "migrations.toml": Migrations,
     "risks/host_os.toml": records.HostWindows,
     "risks/rabbitmq.toml": records.Rabbitmq,
     "risks/way_back.toml": records.WayBackFacts,

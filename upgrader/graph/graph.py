@@ -17,6 +17,7 @@ from upgrader.graph.schema import DatabaseHeads, Hop, Release, SchemaHeads, Sche
 from upgrader.value import Value
 
 if TYPE_CHECKING:
+    from upgrader.graph.migrations import ServiceMigrations
     from upgrader.graph import records
 
 Part = TypeVar("Part", bound=Value)
@@ -167,6 +168,13 @@ class ReleaseGraph:
         from upgrader.graph import records
 
         return self._one("risks/rabbitmq.toml", records.Rabbitmq)
+
+    @property
+    def migrations(self) -> tuple[ServiceMigrations, ...]:
+        """How each service migrates its databases, in the order in which kolla-ansible upgrades them."""
+        from upgrader.graph.migrations import Migrations
+
+        return self._one("migrations.toml", Migrations).services
 
     @property
     def host_windows(self) -> tuple[records.HostWindow, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from upgrader.graph.schema import Change, Record, Shape, Sources, Table, Text
+from upgrader.graph.schema import Change, Lists, Record, Shape, Sources, Table, Text
 from upgrader.model import ReleaseId
 from upgrader.value import NOTHING, Sealed, named
 
@@ -223,8 +223,16 @@ class Cli(Shape):
 
 class HostWindow(Shape):
     id: Text
+    finding: Text
+    """Id of what an operator is told whose hosts have to go through it."""
     origin: Text = named(alias="from")
     target: Text = named(alias="to")
+    leave: Lists
+    """Systems that have to go, named as in `Release.host_os`."""
+    become: Lists = NOTHING
+    """Systems that follow them; empty: another distribution has to be chosen."""
+    actions: tuple[Text, ...] = ()
+    """Actions of hops that say the same as this window."""
     possible_on: tuple[ReleaseId, ...]
     only: tuple[Text, ...] = ()
     """Point releases that narrow a window: `2024.1: 18.7.0 or newer`."""

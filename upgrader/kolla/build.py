@@ -54,18 +54,18 @@ def build_toolchain(
             reason="foreign-toolchain",
         )
     choice = choose(pins, find_interpreters())
-    with _only_builder(target_dir, pins.release) as builds:
+    with only_builder(target_dir, pins.release) as builds:
         if not rebuild and _fits(toolchain, pins):
             say(f"toolchain {pins.release} is built already")
             return toolchain
-        _sweep(builds, pins.release, keep=toolchain.dir)
+        sweep(builds, pins.release, keep=toolchain.dir)
         folder = builds / f"{pins.release}-{secrets.token_hex(4)}"
         try:
             _fill(Toolchain(pins.release, folder), pins, choice, wheelhouse, say)
             problems = verify(Toolchain(pins.release, folder))
             if problems:
                 raise EnvironmentMissingError(f"The new toolchain of {pins.release} does not work.", details=problems)
-            _publish(folder, toolchain.dir)
+            publish(folder, toolchain.dir)
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise EnvironmentMissingError(
@@ -88,12 +88,12 @@ def fetch_wheels(pins: Pins, wheelhouse: Path, *, progress: Progress | None = No
     before = {path.name for path in wheelhouse.iterdir()}
     scratch = wheelhouse / f".fetch-{secrets.token_hex(4)}"
     try:
-        python = _make_venv(choice, scratch)
+        python = make_venv(choice.interpreter.path, scratch)
         say(
             f"fetching kolla-ansible {pins.kolla_ansible}, ansible-core {choice.core_series} for Python "
             f"{choice.interpreter.version}"
         )
-        _pip(python, ["wheel", "--wheel-dir", wheelhouse, *_requirements(pins, choice)], None)
+        pip(python, ["wheel", "--wheel-dir", wheelhouse, *_requirements(pins, choice)], None)
         say(f"fetching collections out of ansible {ANSIBLE_PACKAGE[pins.release]}")
         _download_collections(python, pins, wheelhouse, None)
     finally:
@@ -102,15 +102,15 @@ def fetch_wheels(pins: Pins, wheelhouse: Path, *, progress: Progress | None = No
 
 
 def _fill(toolchain: Toolchain, pins: Pins, choice: Choice, wheelhouse: Path | None, say: Progress) -> None:
-    _check_space(toolchain.dir.parent)
+    check_space(toolchain.dir.parent)
     say(f"Python {choice.interpreter.version} ({choice.interpreter.path})")
     if not choice.tested:
         say(f"note: kolla-ansible {pins.kolla_ansible} names only Python {', '.join(pins.python_tested)} as supported")
-    python = _make_venv(choice, toolchain.dir)
+    python = make_venv(choice.interpreter.path, toolchain.dir)
     say(f"installing kolla-ansible {pins.kolla_ansible} and ansible-core {choice.core_series}")
     report = toolchain.dir / "report.json"
-    _pip(python, ["install", "--report", report, *_requirements(pins, choice)], wheelhouse)
-    locked = _lock(report)
+    pip(python, ["install", "--report", report, *_requirements(pins, choice)], wheelhouse)
+    locked = lock_of(report)
     write_atomic(toolchain.lock, locked, mode=0o644)
     report.unlink()
     say(f"unpacking collections out of ansible {ANSIBLE_PACKAGE[pins.release]}")
@@ -142,8 +142,9 @@ def _requirements(pins: Pins, choice: Choice) -> list[str]:
     return [f"kolla-ansible=={pins.kolla_ansible}", core_requirement(pins, choice.core_series), sdk, "requests"]
 
 
-def _make_venv(choice: Choice, folder: Path) -> Path:
-    command = [choice.interpreter.path, "-I", "-m", "venv", folder]
+def make_venv(interpreter: Path, folder: Path) -> Path:
+    """A virtual environment in `folder`; returns its Python."""
+    command = [interpreter, "-I", "-m", "venv", folder]
     _run([str(part) for part in command], "the virtual environment cannot be made", _environment(None))
     return folder / "bin" / "python"
 
@@ -152,11 +153,15 @@ def _download_collections(python: Path, pins: Pins, folder: Path, wheelhouse: Pa
     version = ANSIBLE_PACKAGE[pins.release]
     # Its own Python and ansible-core ranges do not matter: it only serves as the parcel the collections come in.
     options: list[str | Path] = ["--no-deps", "--only-binary", ":all:", "--ignore-requires-python", "--dest", folder]
-    _pip(python, ["download", *options, f"ansible=={version}"], wheelhouse)
+    pip(python, ["download", *options, f"ansible=={version}"], wheelhouse)
     return next(folder.glob(f"ansible-{version}-*.whl"))
 
 
-def _pip(python: Path, arguments: Sequence[str | Path], wheelhouse: Path | None) -> None:
+def pip(python: Path, arguments: Sequence[str | Path], wheelhouse: Path | None) -> None:
+    """Run pip of an environment, from the wheelhouse alone if there is one.
+
+    Raises EnvironmentMissingError with pip's last words, without credentials of an index.
+    """
     offline = ["--no-index", "--find-links", str(wheelhouse)] if wheelhouse else []
     verb, *rest = arguments
     command: list[str | Path] = [
@@ -196,7 +201,7 @@ def _run(command: Sequence[str | Path], failure: str, environment: dict[str, str
     if run.returncode:
         lines = [line for line in run.stdout.splitlines() if line.strip() and not line.startswith("WARNING")]
         raise EnvironmentMissingError(
-            f"The toolchain cannot be built: {failure}.",
+            f"The environment cannot be built: {failure}.",
             cloud="Nothing in the cloud was touched.",
             details=[_without_credentials(line) for line in lines[-8:]],
             reason="toolchain-build",
@@ -207,7 +212,8 @@ def _without_credentials(line: str) -> str:
     return re.sub(r"(\w+://)[^/\s@]+@", r"\1", line)
 
 
-def _lock(report: Path) -> str:
+def lock_of(report: Path) -> str:
+    """Exact versions and digests of what pip's installation report names, one line for each package."""
     document = json.loads(report.read_text())
     lines = []
     for item in document["install"]:
@@ -224,36 +230,38 @@ def _fits(toolchain: Toolchain, pins: Pins) -> bool:
     return fits and not verify(toolchain)
 
 
-def _check_space(folder: Path) -> None:
+def check_space(folder: Path, needed: int = NEEDED_BYTES) -> None:
+    """Raises EnvironmentMissingError when less than `needed` bytes are free."""
     free = shutil.disk_usage(folder).free
-    if free < NEEDED_BYTES:
+    if free < needed:
         raise EnvironmentMissingError(
-            f"{folder} has {free // 1024**2} MB free; building a toolchain takes {NEEDED_BYTES // 1024**2} MB.",
+            f"{folder} has {free // 1024**2} MB free; building an environment takes {needed // 1024**2} MB.",
             reason="disk-full",
         )
 
 
 @contextmanager
-def _only_builder(target_dir: Path, release: str) -> Iterator[Path]:
+def only_builder(target_dir: Path, release: str) -> Iterator[Path]:
+    """The folder to build in, held by one builder of a release. Raises LockedError while another is at work."""
     builds = target_dir / BUILDS
     try:
         builds.mkdir(parents=True, exist_ok=True)
         lock = (builds / f"{release}.lock").open("w")
     except OSError as error:
         raise EnvironmentMissingError(
-            f"Toolchains cannot be written to {target_dir}: {error.strerror}.", reason="toolchains-not-writable"
+            f"Environments cannot be written to {target_dir}: {error.strerror}.", reason="toolchains-not-writable"
         ) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LockedError(
-                f"Another process is building the toolchain of {release} in {target_dir}.", reason="toolchain-build"
+                f"Another process is building the environment of {release} in {target_dir}.", reason="toolchain-build"
             ) from None
         yield builds
 
 
-def _sweep(builds: Path, release: str, *, keep: Path) -> None:
+def sweep(builds: Path, release: str, *, keep: Path) -> None:
     """Delete builds that were killed or replaced; the one in use stays, so that a play that runs is not cut off."""
     current = keep.resolve()
     for folder in builds.glob(f"{release}-*"):
@@ -261,7 +269,8 @@ def _sweep(builds: Path, release: str, *, keep: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _publish(folder: Path, link: Path) -> None:
+def publish(folder: Path, link: Path) -> None:
+    """Let `link` lead to the finished build in one step."""
     os.sync()  # thousands of small files: after a loss of power the link must not lead to empty ones
     temporary = link.with_name(f".{link.name}.{secrets.token_hex(4)}")
     temporary.symlink_to(Path(BUILDS) / folder.name)
