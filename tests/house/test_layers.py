@@ -21,6 +21,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("What is known of releases; how plays are run; the log of what happened.", ("graph", "runner", "journal")),
     ("What the release data forbid; the folder of one attempt; kolla-ansible as a product.",
      ("policy", "attempts", "kolla")),
+    ("What of the release graph's knowledge a site has to settle.", ("gates",)),
     ("Plans from graph, policies and facts; a stage's hands; looking at the cloud.", ("planner", "context", "facts")),
     ("Questions of health; what an operator has to type by hand; what a run's standing means.",
      ("probes", "by_hand", "status")),
@@ -47,6 +48,7 @@ ONE_IMPORTER = {
     "rich": ("upgrader.views",),
     "ruamel": ("upgrader.kolla",),
     "typer": ("upgrader.cli", "upgrader.lab.main"),
+    "jinja2": ("upgrader.gates",),
 }
 """Library → where alone it may be imported."""
 

@@ -17,8 +17,8 @@ from upgrader.graph.schema import DatabaseHeads, Hop, Release, SchemaHeads, Sche
 from upgrader.value import Value
 
 if TYPE_CHECKING:
-    from upgrader.graph.migrations import ServiceMigrations
     from upgrader.graph import records
+    from upgrader.graph.migrations import ServiceMigrations
 
 Part = TypeVar("Part", bound=Value)
 Edge = tuple[str, str]
@@ -130,8 +130,14 @@ class ReleaseGraph:
         """What an operator has to do or to know for a hop: that of every hop first, then its own."""
         from upgrader.graph import records
 
-        common = self._one("actions/common.toml", records.CommonActions).actions
-        return common + self._one(f"actions/{hop.key}.toml", records.HopActions).actions
+        return self.common_actions + self._one(f"actions/{hop.key}.toml", records.HopActions).actions
+
+    @property
+    def common_actions(self) -> tuple[records.Action, ...]:
+        """Those of every hop."""
+        from upgrader.graph import records
+
+        return self._one("actions/common.toml", records.CommonActions).actions
 
     def variables(self, hop: Hop) -> records.HopVariables:
         """Variables that a hop removes, renames, or gives another default."""

@@ -1,0 +1,175 @@
+"""Every action of the release graph, judged for a site: what has to be settled on which hop. Pure, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from upgrader.gates.language import Condition, Judged, NotAConditionError, compile_condition
+from upgrader.gates.words import listed
+from upgrader.gates.world import World
+from upgrader.graph import Hop, ReleaseGraph
+from upgrader.model import Code, Finding
+from upgrader.record import SiteRecord
+
+if TYPE_CHECKING:
+    from upgrader.graph.records import Action
+
+BASELINE: frozenset[str] = frozenset()
+"""Variables that the checks for production ask for."""
+
+
+def judge(graph: ReleaseGraph, hops: Sequence[Hop], record: SiteRecord) -> tuple[Finding, ...]:
+    """What applies to the site, hop by hop in the order of the data. What cannot be judged is a finding, too.
+
+    An action that is the same for every hop is told once, on the first hop where it applies, unless its condition
+    depends on the hop. Raises DataError when the graph's files are damaged.
+    """
+    told: dict[str, list[_Case]] = {}
+    cases: list[_Case] = []
+    world: World | None = None
+    for hop in hops:
+        world = World(record, graph, hop, beside=world)
+        for action in graph.actions(hop):
+            judged = judge_action(world, action)
+            if judged.answer == "no":
+                continue
+            case = _Case(hop, action, judged)
+            if not _depends_on_hop(action):
+                told.setdefault(action.id, []).append(case)
+                if len(told[action.id]) > 1:
+                    continue
+            cases.append(case)
+    return tuple(_finding(case, told.get(case.action.id, ())) for case in cases)
+
+
+def judge_action(world: World, action: Action) -> Judged:
+    """Whether an action is still to be done on a site and hop: it applies and is not settled. `no` for what this tool
+    does itself; a condition that is none is unknown, never no."""
+    if action.done_by:
+        return Judged(answer="no", evidence=(f"done by {action.done_by}",))
+    try:
+        return needed(action).judge(world)
+    except NotAConditionError as error:
+        return Judged(answer="unknown", missing=(f"its condition cannot be read: {error.why}",))
+
+
+def needed(action: Action) -> Condition:
+    """When an action has to be done: it applies and is not settled. Raises NotAConditionError."""
+    applies = compile_condition(action.applies_if)
+    return applies.unless(compile_condition(action.satisfied_if)) if action.satisfied_if else applies
+
+
+def variables_needed(graph: ReleaseGraph) -> frozenset[str]:
+    """Every variable whose effective value conditions, the checks for production or a plan ask for."""
+    names: set[str] = set(BASELINE)
+    for hop in (graph.hop(*edge) for edge in graph.edges):
+        removed = False
+        for action in graph.actions(hop):
+            try:
+                found = needed(action).names
+            except NotAConditionError:
+                continue
+            names |= found.variables | found.after | found.configured
+            removed = removed or "removed_variables" in found.hop
+        if removed:
+            gone = graph.variables(hop).removed
+            names.update(gone.group_vars, gone.role_defaults)
+    for release in graph.ids:
+        for role in graph.service_order(release).roles:
+            front = role.enabled_by.split("_True")[0].split("_False")[0]
+            if front.startswith("enable_"):
+                names.add(front)
+    return frozenset(names)
+
+
+def condition_faults(graph: ReleaseGraph) -> tuple[str, ...]:
+    """Everything wrong with the conditions of the data: file, id, field, position and why."""
+    faults: dict[str, None] = {}
+    for hop in (graph.hop(*edge) for edge in graph.edges):
+        own = f"actions/{hop.key}.toml"
+        shared = {action.id for action in graph.common_actions}
+        for action in graph.actions(hop):
+            where = f"{'actions/common.toml' if action.id in shared else own}: {action.id}"
+            faults.update(dict.fromkeys(f"{where}: {fault}" for fault in _faults(action)))
+    return tuple(faults)
+
+
+def _faults(action: Action) -> Iterable[str]:
+    for field in ("applies_if", "satisfied_if"):
+        text = getattr(action, field)
+        if not text:
+            continue
+        try:
+            names = compile_condition(text).names
+        except NotAConditionError as error:
+            yield f"{field}: character {error.position}: {error.why}"
+            continue
+        if names.answers and not action.evidence:
+            yield f"evidence: required, {field} asks for answers.{sorted(names.answers)[0]}"
+    if action.overridable and action.severity != "blocker":
+        yield f"overridable: says true, severity says {action.severity}; only blockers need it"
+
+
+# ---------------------------------------------------------------- findings
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    hop: Hop
+    action: Action
+    judged: Judged
+
+
+def _depends_on_hop(action: Action) -> bool:
+    try:
+        return needed(action).names.depends_on_hop
+    except NotAConditionError:
+        return False
+
+
+def _finding(case: _Case, everywhere: Sequence[_Case]) -> Finding:
+    action = case.action
+    cases = everywhere or (case,)
+    sure = next((one.judged for one in cases if one.judged.answer == "yes"), None)
+    judged = sure or case.judged
+    failure = action.severity == "blocker" and action.when == "before"
+    fix = (*(f"{key}: {value}" for key, value in action.settings.items()), *action.commands)
+    return Finding(
+        id=action.id,
+        code=Code.FAILURE if failure else Code.WARNING,
+        message=action.title,
+        host=",".join(judged.hosts),
+        evidence=_evidence(action, judged, cases),
+        next=fix[0] if fix else "",
+        source="; ".join(action.source),
+        severity=action.severity,
+        hop=f"{case.hop.source}→{case.hop.target}",
+        when=action.when,
+        variable=_variable_of(action),
+        why=action.detail,
+        fix=fix,
+        unknown=sure is None,
+        overridable=action.overridable,
+    )
+
+
+def _evidence(action: Action, judged: Judged, cases: Sequence[_Case]) -> str:
+    parts = [*judged.evidence] if judged.answer == "yes" else []
+    parts += judged.missing
+    if judged.answer == "unknown" and action.evidence:
+        parts.append(action.evidence)
+    if len(cases) > 1:
+        parts.append(f"on {listed([case.hop.title for case in cases], 8)}")
+    return "; ".join(parts)
+
+
+def _variable_of(action: Action) -> str:
+    """The first variable its condition names."""
+    try:
+        references = needed(action).references
+    except NotAConditionError:
+        return ""
+    roots = ("variable", "after", "configured")
+    return next((reference.path[0] for reference in references if reference.root in roots), "")

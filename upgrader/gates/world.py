@@ -1,0 +1,295 @@
+"""What a site record knows of the names in conditions, on one hop.
+
+Owns the lookup: which release's values count, what is unknown and why, which services are there at all. Pure: the
+record is all there is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+from upgrader.gates.names import Reference
+from upgrader.gates.words import Sight, Spread, absent, known, listed, plain, undefined, unknown
+from upgrader.graph import Hop, ReleaseGraph
+from upgrader.model import HostFacts
+from upgrader.record import SiteRecord, Variable
+from upgrader.value import Value
+
+SERVICES: Mapping[str, tuple[str, ...]] = {
+    "rabbitmq": ("rabbitmq",), "database": ("mariadb",), "vip": ("keepalived",), "external_vip": ("keepalived",),
+    "haproxy": ("haproxy",), "proxysql": ("proxysql",), "fernet": ("keystone",), "memcached": ("memcached",),
+    "redis": ("redis",), "valkey": ("valkey",), "ovn": ("ovn",), "nova": ("nova",), "neutron": ("neutron",),
+    "cinder": ("cinder",), "ironic": ("ironic",), "heat": ("heat",), "octavia": ("octavia",), "magnum": ("magnum",),
+}  # fmt: skip
+"""Part of `observed` → how names of its containers begin. Ceph is not here: it runs beside kolla's containers."""
+
+_VALUE_PLACES = ("inventory", "globals", "extra")
+
+
+class Ground:
+    """A record, indexed once for all hops."""
+
+    def __init__(self, record: SiteRecord) -> None:
+        self.record = record
+        self.effective = {one.release: {v.name: v for v in one.variables} for one in record.effective}
+        self.whole = {one.release for one in record.effective if one.by == "toolchain" and not one.error}
+        self.answers = dict(record.answers)
+        self.configured: dict[str, Variable] = {}
+        for one in record.effective:
+            for variable in one.variables:
+                if variable.configured:
+                    self.configured.setdefault(variable.name, variable)
+
+    @cached_property
+    def groups(self) -> dict[str, list[str]] | None:
+        """Group → its hosts; None when no inventory was read."""
+        if not self.record.hosts and not self.record.groups:
+            return None
+        found: dict[str, list[str]] = {name: [] for name in self.record.groups}
+        for host, groups in self.record.hosts:
+            for name in groups:
+                found.setdefault(name, []).append(host)
+        return found
+
+    @cached_property
+    def hosts(self) -> tuple[str, ...]:
+        return tuple(host for host, _ in self.record.hosts) or tuple(host.name for host in self.record.facts.hosts)
+
+    def runs(self, part: str) -> bool | None:
+        """Whether containers of this part of `observed` are there; None: cannot be told."""
+        names = self.record.facts.observed.containers
+        if names is None or part not in SERVICES:
+            return None
+        return any(name == front or name.startswith(f"{front}_") for name in names for front in SERVICES[part])
+
+
+class World:
+    """One site on one hop, asked by conditions. `beside` shares the indexed record with another hop's world."""
+
+    def __init__(self, record: SiteRecord, graph: ReleaseGraph, hop: Hop, beside: World | None = None) -> None:
+        self.record, self.graph, self.hop = record, graph, hop
+        self.ground: Ground = beside.ground if beside and beside.record is record else Ground(record)
+        self._seen: dict[Reference, Sight | Spread] = {}
+
+    def sight(self, reference: Reference) -> Sight | Spread:
+        """What is known of a name."""
+        found = self._seen.get(reference)
+        if found is None:
+            found = self._seen[reference] = _LOOKUPS[reference.root](self, reference)
+        return found
+
+    def hosts_of(self, spread: Mapping[Reference, Spread]) -> tuple[str, ...]:
+        """The hosts a condition is judged for: every host that was looked at, or those a variable differs on."""
+        if any(reference.root == "host" for reference in spread):
+            return tuple(host.name for host in self.record.facts.hosts)
+        return tuple(sorted({host for one in spread.values() for host in one.by_host}))
+
+    def look(self, what: str, name: str) -> tuple[bool, str]:
+        """Whether a variable is configured, or defined in the release, with the evidence. ValueError: unknown."""
+        found = self.sight(Reference("configured" if what == "configured" else "defined_in_release", (name,)))
+        if isinstance(found, Spread) or found.state != "known":
+            raise ValueError(found.otherwise.said if isinstance(found, Spread) else found.said)
+        return bool(found.value), found.said
+
+    # ------------------------------------------------------------ variables
+
+    def variable(self, reference: Reference) -> Sight | Spread:
+        """The value at the release the hop starts from; what that does not have, at the target."""
+        name = reference.path[0]
+        for release in (self.hop.source, self.hop.target):
+            found = self.ground.effective.get(release, {}).get(name)
+            if found is not None and (release in self.ground.whole or _has_value(found)):
+                return _variable(name, name, found)
+            if found is None and release == self.hop.source and release not in self.ground.whole:
+                break
+        return self._literal(name, self.hop.source) or self._nowhere(name)
+
+    def after(self, reference: Reference) -> Sight | Spread:
+        name = reference.path[0]
+        release = self.hop.target
+        found = self.ground.effective.get(release, {}).get(name)
+        if found is not None and (release in self.ground.whole or _has_value(found)):
+            return _variable(str(reference), name, found)
+        if release in self.ground.whole:
+            return undefined(f"after.{name}: {release} has no such variable")
+        return self._literal(name, release) or unknown(f"after.{name}: {self._not_built(release)}")
+
+    def _literal(self, name: str, release: str) -> Sight | Spread | None:
+        """What the operator wrote out, which no release's defaults change."""
+        found = self.ground.configured.get(name)
+        if release in self.ground.whole or found is None or not _has_value(found):
+            return None
+        written = [one for one in found.definitions if one.kind in _VALUE_PLACES]
+        return None if any("{{" in one.text or "{%" in one.text for one in written) else _variable(name, name, found)
+
+    def _nowhere(self, name: str) -> Sight:
+        for release in (self.hop.source, self.hop.target):
+            if release not in self.ground.whole:
+                return unknown(f"{name}: {self._not_built(release)}")
+        return undefined(f"{name} is set nowhere: neither {self.hop.source} nor {self.hop.target} knows it")
+
+    def _not_built(self, release: str) -> str:
+        found = self.record.effective_of(release)
+        if found is not None and found.error:
+            return f"the variables of {release} could not be computed: {plain(found.error, 200)}"
+        return f"toolchain of {release} is not built: upgrader toolchain build {release}"
+
+    def configured(self, reference: Reference) -> Sight:
+        name = reference.path[0]
+        found = self.ground.configured.get(name)
+        if found is not None:
+            return Sight("known", True, f"{name} is set ({_place(found) or 'by the operator'})", "true")
+        if not any(not one.error for one in self.record.effective):
+            return unknown(f"{name}: {self._not_built(self.hop.source)}")
+        return Sight("known", False, f"{name} is not set", "false")
+
+    def defined_in_release(self, reference: Reference) -> Sight:
+        name, release = reference.path[0], self.hop.source
+        found = self.ground.effective.get(release, {}).get(name)
+        if found is not None and any(one.kind not in _VALUE_PLACES for one in found.definitions):
+            return Sight("known", True, f"{release} has {name}", "true")
+        if release not in self.ground.whole:
+            return unknown(f"{name}: {self._not_built(release)}")
+        return Sight("known", False, f"{release} has no {name}", "false")
+
+    def answers(self, reference: Reference) -> Sight:
+        name = reference.path[0]
+        text = self.ground.answers.get(name)
+        if text is None:
+            return unknown(f"answer {name} in [answers] of upgrader.toml")
+        return _loaded(f"answers.{name}", text, "upgrader.toml")
+
+    # ------------------------------------------------------------ what was seen
+
+    def observed(self, reference: Reference) -> Sight:
+        part, name = reference.path[0], str(reference)
+        if self.ground.runs(part) is False:
+            return absent(f"{part} does not run here")
+        value: Any = self.record.facts.observed
+        error = ""
+        for step in reference.path:
+            value = getattr(value, step, None) if value is not None else None
+            error = getattr(value, "error", "") or error
+        if value is None:
+            return unknown(f"{name} was not read" + (f": {plain(error, 200)}" if error else ""))
+        return known(name, _jsonable(value))
+
+    def host(self, reference: Reference) -> Spread:
+        field = reference.path[0]
+        by_host = {host.name: _of_host(host, field) for host in self.record.facts.hosts}
+        return Spread(by_host, unknown(f"host.{field} was not read"))
+
+    # ------------------------------------------------------------ the inventory, files, the hop
+
+    def groups(self, reference: Reference) -> Sight:
+        if self.ground.groups is None:
+            return unknown("the inventory was not read")
+        if not reference.path:
+            names = sorted(self.ground.groups)
+            return Sight("known", self.ground.groups, f"{len(names)} groups in the inventory", "groups")
+        name = reference.path[0]
+        if name not in self.ground.groups:
+            return Sight("known", [], f"the inventory has no group {plain(name)}", "[]")
+        return known(str(reference), self.ground.groups[name])
+
+    def hosts(self, _reference: Reference) -> Sight:
+        return known("hosts", list(self.ground.hosts)) if self.ground.hosts else unknown("the inventory was not read")
+
+    def files(self, reference: Reference) -> Sight:
+        found: tuple[str, ...] | None = getattr(self.record, reference.root)
+        what = {"passwords": "passwords.yml", "config_files": "the folder of own configuration files"}
+        if found is None:
+            return unknown(f"{what.get(reference.root, 'own configuration files')} could not be read")
+        return Sight(
+            "known", list(found), f"{reference.root}: {listed([plain(item) for item in found]) or 'none'}", "f"
+        )
+
+    def of_hop(self, reference: Reference) -> Sight:
+        if reference.root != "hop":
+            return known(reference.root, self.hop.target if reference.root == "release" else self.hop.source)
+        name = reference.path[0]
+        if name == "removed_variables":
+            removed = self.graph.variables(self.hop).removed
+            value = sorted({*removed.group_vars, *removed.role_defaults})
+        else:
+            value = sorted(self.hop.passwords.added if name == "passwords_added" else self.hop.groups.added)
+        return Sight("known", value, f"{self.hop.title}: {len(value)} {name.replace('_', ' ')}", "h")
+
+    def always(self, _reference: Reference) -> Sight:
+        return Sight("known", True, "every cloud", "true")
+
+
+_LOOKUPS: Mapping[str, Callable[[World, Reference], Sight | Spread]] = {
+    "variable": World.variable, "after": World.after, "observed": World.observed, "host": World.host,
+    "answers": World.answers, "groups": World.groups, "hosts": World.hosts, "hop": World.of_hop,
+    "release": World.of_hop, "source_release": World.of_hop, "config_files": World.files,
+    "config_options": World.files, "passwords": World.files, "always": World.always,
+    "configured": World.configured, "defined_in_release": World.defined_in_release,
+}  # fmt: skip
+
+
+# ---------------------------------------------------------------- values
+
+
+def _has_value(variable: Variable) -> bool:
+    return variable.value is not None or bool(variable.per_host)
+
+
+def _variable(name: str, bare: str, found: Variable) -> Sight | Spread:
+    if found.value is not None:
+        return _loaded(name, found.value, _place(found), secret=found.secret)
+    missing = unknown(f"{name}: {plain(found.error, 200) or 'its value could not be computed'}")
+    if not found.per_host:
+        return missing
+    sights: dict[str, Sight] = {}
+    by_text: dict[tuple[str, str], Sight] = {}
+    for host, text in found.per_host:
+        place = _place(found, host)
+        sight = by_text.get((text, place))
+        if sight is None:
+            sight = by_text[text, place] = _loaded(name, text, place, secret=found.secret)
+        sights[host] = sight
+    return Spread(sights, missing)
+
+
+def _loaded(name: str, text: str, place: str, *, secret: bool = False) -> Sight:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return unknown(f"{name}: the record holds no value that can be read")
+    if secret:
+        said = f"{name} is {'set' if value else 'not set'}"
+        return Sight("known", value, said, text)
+    return known(name, value, place)
+
+
+def _place(variable: Variable, host: str = "") -> str:
+    """Where the value comes from: the strongest definition that concerns the host."""
+    fitting = [one for one in variable.definitions if not one.hosts or not host or host in one.hosts]
+    return fitting[-1].place if fitting else ""
+
+
+def _of_host(host: HostFacts, field: str) -> Sight:
+    value: Any = host
+    if not host.reachable and field not in ("name", "groups"):
+        return unknown(f"host.{field} was not read: {plain(host.error, 120) or 'the host did not answer'}")
+    if field == "containers":
+        value = [container.name for container in host.containers] if not host.error else None
+    else:
+        for step in field.split("."):
+            value = getattr(value, step, None) if value is not None else None
+    if value is None or value == "":
+        why = f": {plain(host.error, 120)}" if host.error else ""
+        return unknown(f"host.{field} was not read{why}")
+    return known(f"host.{field}", _jsonable(value))
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Value):
+        return value.document()
+    if isinstance(value, (tuple, list)):
+        return [_jsonable(item) for item in value]
+    return value
