@@ -121,6 +121,10 @@ class GaleraFacts(Value):
     """`Synced` is the healthy value."""
     ready: bool = False
     server_version: str = ""
+    local_index: int | None = None
+    """Place of this server in the cluster, from 0; None outside of one."""
+    lost_settings: tuple[str, ...] | None = None
+    """`variable=value` left over from an interrupted role, sorted; None: not asked."""
 
 
 class HostFacts(Value):
@@ -141,6 +145,12 @@ class HostFacts(Value):
     addresses: tuple[tuple[str, str], ...] | None = None
     """(interface, address without prefix length), sorted."""
     volumes: tuple[str, ...] | None = None
+    images: tuple[str, ...] | None = None
+    """References of the images on the host, sorted."""
+    legacy_iptables: int | None = None
+    """Rules in the legacy tables of the host's own network namespace."""
+    unread: tuple[tuple[str, str], ...] = ()
+    """(what, why) of what the host could not say, apart from its containers."""
     galera: GaleraFacts | None = None
 
 
