@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
+from upgrader.gates.baseline import VARIABLES
 from upgrader.gates.language import Condition, Judged, NotAConditionError, compile_condition
 from upgrader.gates.words import listed
 from upgrader.gates.world import World
 from upgrader.graph import Hop, ReleaseGraph
 from upgrader.model import Code, Finding
 from upgrader.record import SiteRecord
+from upgrader.states import State
 
 if TYPE_CHECKING:
     from upgrader.graph.records import Action
 
-BASELINE: frozenset[str] = frozenset()
-"""Variables that the checks for production ask for."""
+STAGES = ("toolchain", *(state.value for state in State))
+"""What may carry out an action: building the environment of a release, or a stage of a hop."""
 
 
 def judge(graph: ReleaseGraph, hops: Sequence[Hop], record: SiteRecord) -> tuple[Finding, ...]:
@@ -57,13 +60,18 @@ def judge_action(world: World, action: Action) -> Judged:
 
 def needed(action: Action) -> Condition:
     """When an action has to be done: it applies and is not settled. Raises NotAConditionError."""
-    applies = compile_condition(action.applies_if)
-    return applies.unless(compile_condition(action.satisfied_if)) if action.satisfied_if else applies
+    return _needed(action.applies_if, action.satisfied_if)
+
+
+@cache
+def _needed(applies_if: str, satisfied_if: str) -> Condition:
+    applies = compile_condition(applies_if)
+    return applies.unless(compile_condition(satisfied_if)) if satisfied_if else applies
 
 
 def variables_needed(graph: ReleaseGraph) -> frozenset[str]:
     """Every variable whose effective value conditions, the checks for production or a plan ask for."""
-    names: set[str] = set(BASELINE)
+    names: set[str] = set(VARIABLES)
     for hop in (graph.hop(*edge) for edge in graph.edges):
         removed = False
         for action in graph.actions(hop):
@@ -108,6 +116,8 @@ def _faults(action: Action) -> Iterable[str]:
             continue
         if names.answers and not action.evidence:
             yield f"evidence: required, {field} asks for answers.{sorted(names.answers)[0]}"
+    if action.done_by and action.done_by not in STAGES:
+        yield f"done_by: {action.done_by} is not one of {', '.join(STAGES)}"
     if action.overridable and action.severity != "blocker":
         yield f"overridable: says true, severity says {action.severity}; only blockers need it"
 

@@ -19,7 +19,7 @@ from upgrader.gates.words import Sight, Spread, listed, plain
 from upgrader.value import Value
 
 if TYPE_CHECKING:
-    from upgrader.gates.syntax import Run
+    from upgrader.gates.leaves import Run
     from upgrader.gates.world import World
 
 Answer = Literal["yes", "no", "unknown"]
@@ -206,12 +206,12 @@ def _together(answers: list[tuple[_Said, list[str]]]) -> Judged:
 @cache
 def compile_condition(text: str) -> Condition:
     """The condition of a text. Raises NotAConditionError (a DataError) with the position of what is wrong."""
-    from upgrader.gates import syntax
+    from upgrader.gates import sandbox
 
     try:
         references: dict[Reference, None] = {}
-        tree = _tree(syntax.parse(text), text, references)
-    except syntax.FaultError as fault:
+        tree = _tree(sandbox.parse(text), text, references)
+    except sandbox.FaultError as fault:
         raise NotAConditionError(text, fault.why, fault.at) from None
     return Condition(text, tree, tuple(references))
 
@@ -219,13 +219,13 @@ def compile_condition(text: str) -> Condition:
 def _tree(node: Any, text: str, references: dict[Reference, None]) -> Tree:
     from jinja2 import nodes
 
-    from upgrader.gates import syntax
+    from upgrader.gates.leaves import leaf
 
     if isinstance(node, nodes.Not):
         return Not(_tree(node.node, text, references))
     if isinstance(node, (nodes.And, nodes.Or)):
         parts = (_tree(node.left, text, references), _tree(node.right, text, references))
         return Both(parts, "no" if isinstance(node, nodes.And) else "yes")
-    made = syntax.leaf(node, text)
+    made = leaf(node, text)
     references.update(dict.fromkeys(made.references))
     return Leaf(made)

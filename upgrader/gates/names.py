@@ -17,17 +17,21 @@ from upgrader.value import Value
 
 Root = Literal[
     "variable", "after", "observed", "host", "answers", "groups", "hop", "hosts", "config_files", "config_options",
-    "passwords", "release", "source_release", "always", "configured", "defined_in_release",
+    "passwords", "equal_passwords", "release", "source_release", "running_release", "always", "configured",
+    "defined_in_release",
 ]  # fmt: skip
 
 WHOLE: tuple[Root, ...] = (
-    "hosts", "config_files", "config_options", "passwords", "release", "source_release", "always",
+    "hosts", "config_files", "config_options", "passwords", "equal_passwords", "release", "source_release",
+    "running_release", "always",
 )  # fmt: skip
 """Names that stand for one thing and have no parts to choose."""
 
-HOP = ("removed_variables", "passwords_added", "groups_added")
-HOST = ("name", "groups", "os", "kernel", "engine", "engine_version", "sdk_version", "containers", "volumes",
-        "clock.synchronised", "clock.offset_seconds", "galera.state")  # fmt: skip
+HOP = ("removed_variables", "passwords_added", "groups_added", "oldest_compute_version")
+HOST = (
+    "name", "groups", "os", "system", "kernel", "engine", "engine_version", "sdk_version", "containers", "images",
+    "volumes", "legacy_iptables", "clock.synchronised", "clock.offset_seconds",
+)  # fmt: skip
 """What every host tells of itself: a condition with one of these is judged host by host."""
 
 OF_THE_HOP: tuple[Root, ...] = ("after", "hop", "release", "source_release")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -36,6 +37,8 @@ class Spread:
 
 
 def known(name: str, value: Any, place: str = "") -> Sight:
+    if isinstance(value, float) and not math.isfinite(value):
+        return unknown(f"{name} is no number")  # compares false with everything
     text = json.dumps(value, sort_keys=True, default=str)
     where = f" ({plain(place)})" if place else ""
     return Sight("known", value, f"{name} = {shown(value)}{where}", text)
@@ -58,7 +61,9 @@ def shown(value: Any) -> str:
     if isinstance(value, str):
         return plain(value) if value else "''"
     if isinstance(value, (list, tuple)):
-        return f"[{listed([shown(item) for item in value])}]"
+        most = 4 if len(value) == 4 else 3
+        first = ", ".join(shown(item) for item in value[:most])
+        return f"[{first}]" if len(value) <= most else f"[{first} and {len(value) - most} more]"
     return plain(json.dumps(value, sort_keys=True, ensure_ascii=False, default=str))
 
 

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
-from upgrader.gates.names import Reference
+from upgrader.gates.names import Reference, Root
 from upgrader.gates.words import Sight, Spread, absent, known, listed, plain, undefined, unknown
 from upgrader.graph import Hop, ReleaseGraph
 from upgrader.model import HostFacts
+from upgrader.policy.host_system import system_of
 from upgrader.record import SiteRecord, Variable
 from upgrader.value import Value
 
@@ -26,7 +27,10 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Part of `observed` → how names of its containers begin. Ceph is not here: it runs beside kolla's containers."""
 
-_VALUE_PLACES = ("inventory", "globals", "extra")
+_OPERATORS_OWN = ("inventory", "globals", "extra")
+_EVERYWHERE: tuple[Root, ...] = (
+    "observed", "host", "groups", "hosts", "answers", "passwords", "config_files", "config_options", "always",
+)  # fmt: skip
 
 
 class Ground:
@@ -37,6 +41,8 @@ class Ground:
         self.effective = {one.release: {v.name: v for v in one.variables} for one in record.effective}
         self.whole = {one.release for one in record.effective if one.by == "toolchain" and not one.error}
         self.answers = dict(record.answers)
+        self.seen: dict[Reference, Sight | Spread] = {}
+        """What is the same on every hop."""
         self.configured: dict[str, Variable] = {}
         for one in record.effective:
             for variable in one.variables:
@@ -76,9 +82,10 @@ class World:
 
     def sight(self, reference: Reference) -> Sight | Spread:
         """What is known of a name."""
-        found = self._seen.get(reference)
+        seen = self.ground.seen if reference.root in _EVERYWHERE else self._seen
+        found = seen.get(reference)
         if found is None:
-            found = self._seen[reference] = _LOOKUPS[reference.root](self, reference)
+            found = seen[reference] = _LOOKUPS[reference.root](self, reference)
         return found
 
     def hosts_of(self, spread: Mapping[Reference, Spread]) -> tuple[str, ...]:
@@ -102,7 +109,7 @@ class World:
         for release in (self.hop.source, self.hop.target):
             found = self.ground.effective.get(release, {}).get(name)
             if found is not None and (release in self.ground.whole or _has_value(found)):
-                return _variable(name, name, found)
+                return _variable(name, found)
             if found is None and release == self.hop.source and release not in self.ground.whole:
                 break
         return self._literal(name, self.hop.source) or self._nowhere(name)
@@ -112,7 +119,7 @@ class World:
         release = self.hop.target
         found = self.ground.effective.get(release, {}).get(name)
         if found is not None and (release in self.ground.whole or _has_value(found)):
-            return _variable(str(reference), name, found)
+            return _variable(str(reference), found)
         if release in self.ground.whole:
             return undefined(f"after.{name}: {release} has no such variable")
         return self._literal(name, release) or unknown(f"after.{name}: {self._not_built(release)}")
@@ -122,8 +129,10 @@ class World:
         found = self.ground.configured.get(name)
         if release in self.ground.whole or found is None or not _has_value(found):
             return None
-        written = [one for one in found.definitions if one.kind in _VALUE_PLACES]
-        return None if any("{{" in one.text or "{%" in one.text for one in written) else _variable(name, name, found)
+        written = [one.text for one in found.definitions if one.kind in _OPERATORS_OWN]
+        if not found.per_host:
+            written = written[-1:]  # the strongest is the one that counts
+        return None if any("{{" in text or "{%" in text for text in written) else _variable(name, found)
 
     def _nowhere(self, name: str) -> Sight:
         for release in (self.hop.source, self.hop.target):
@@ -149,7 +158,7 @@ class World:
     def defined_in_release(self, reference: Reference) -> Sight:
         name, release = reference.path[0], self.hop.source
         found = self.ground.effective.get(release, {}).get(name)
-        if found is not None and any(one.kind not in _VALUE_PLACES for one in found.definitions):
+        if found is not None and any(one.kind not in _OPERATORS_OWN for one in found.definitions):
             return Sight("known", True, f"{release} has {name}", "true")
         if release not in self.ground.whole:
             return unknown(f"{name}: {self._not_built(release)}")
@@ -174,8 +183,14 @@ class World:
             value = getattr(value, step, None) if value is not None else None
             error = getattr(value, "error", "") or error
         if value is None:
-            return unknown(f"{name} was not read" + (f": {plain(error, 200)}" if error else ""))
+            return unknown(f"{name} was not read{self._why_unread(error)}")
         return known(name, _jsonable(value))
+
+    def _why_unread(self, error: str) -> str:
+        if error:
+            return f": {plain(error, 200)}"
+        silent = [host.name for host in self.record.facts.hosts if not host.reachable or host.error]
+        return f": {listed(silent)} could not be read" if silent else ""
 
     def host(self, reference: Reference) -> Spread:
         field = reference.path[0]
@@ -201,6 +216,7 @@ class World:
     def files(self, reference: Reference) -> Sight:
         found: tuple[str, ...] | None = getattr(self.record, reference.root)
         what = {"passwords": "passwords.yml", "config_files": "the folder of own configuration files"}
+        what["equal_passwords"] = "passwords.yml"
         if found is None:
             return unknown(f"{what.get(reference.root, 'own configuration files')} could not be read")
         return Sight(
@@ -211,12 +227,31 @@ class World:
         if reference.root != "hop":
             return known(reference.root, self.hop.target if reference.root == "release" else self.hop.source)
         name = reference.path[0]
+        if name == "oldest_compute_version":
+            return self._oldest_compute()
         if name == "removed_variables":
             removed = self.graph.variables(self.hop).removed
             value = sorted({*removed.group_vars, *removed.role_defaults})
         else:
             value = sorted(self.hop.passwords.added if name == "passwords_added" else self.hop.groups.added)
         return Sight("known", value, f"{self.hop.title}: {len(value)} {name.replace('_', ' ')}", "h")
+
+    def _oldest_compute(self) -> Sight:
+        """The service version of the oldest release whose computes the target's nova accepts."""
+        oldest = self.graph.components(self.hop.target).nova_rpc.oldest_supported_compute
+        if self.graph.find(oldest) is None:
+            return unknown(f"the service version of nova {oldest} is not in the release graph")
+        version = self.graph.components(oldest).nova_rpc.service_version
+        return Sight("known", version, f"{self.hop.target} accepts computes from {oldest} on ({version})", str(version))
+
+    def running_release(self, _reference: Reference) -> Sight:
+        """What the cloud runs now: what was observed counts for the hop that starts there, not for later ones."""
+        reading = self.record.facts.reading
+        if reading.kind == "exact":
+            return known("running release", reading.release)
+        return unknown(
+            f"which release runs is {reading.kind}" + (f": {plain(reading.how, 200)}" if reading.how else "")
+        )
 
     def always(self, _reference: Reference) -> Sight:
         return Sight("known", True, "every cloud", "true")
@@ -226,7 +261,8 @@ _LOOKUPS: Mapping[str, Callable[[World, Reference], Sight | Spread]] = {
     "variable": World.variable, "after": World.after, "observed": World.observed, "host": World.host,
     "answers": World.answers, "groups": World.groups, "hosts": World.hosts, "hop": World.of_hop,
     "release": World.of_hop, "source_release": World.of_hop, "config_files": World.files,
-    "config_options": World.files, "passwords": World.files, "always": World.always,
+    "config_options": World.files, "passwords": World.files, "equal_passwords": World.files,
+    "running_release": World.running_release, "always": World.always,
     "configured": World.configured, "defined_in_release": World.defined_in_release,
 }  # fmt: skip
 
@@ -238,7 +274,7 @@ def _has_value(variable: Variable) -> bool:
     return variable.value is not None or bool(variable.per_host)
 
 
-def _variable(name: str, bare: str, found: Variable) -> Sight | Spread:
+def _variable(name: str, found: Variable) -> Sight | Spread:
     if found.value is not None:
         return _loaded(name, found.value, _place(found), secret=found.secret)
     missing = unknown(f"{name}: {plain(found.error, 200) or 'its value could not be computed'}")
@@ -258,7 +294,7 @@ def _variable(name: str, bare: str, found: Variable) -> Sight | Spread:
 def _loaded(name: str, text: str, place: str, *, secret: bool = False) -> Sight:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return unknown(f"{name}: the record holds no value that can be read")
     if secret:
         said = f"{name} is {'set' if value else 'not set'}"
@@ -273,18 +309,24 @@ def _place(variable: Variable, host: str = "") -> str:
 
 
 def _of_host(host: HostFacts, field: str) -> Sight:
+    name = f"host.{field}"
+    if field in ("name", "groups"):
+        return known(name, _jsonable(getattr(host, field)))
+    why = dict(host.unread).get(field.split(".", maxsplit=1)[0], "") or host.error
     value: Any = host
-    if not host.reachable and field not in ("name", "groups"):
-        return unknown(f"host.{field} was not read: {plain(host.error, 120) or 'the host did not answer'}")
-    if field == "containers":
-        value = [container.name for container in host.containers] if not host.error else None
+    if not host.reachable:
+        value, why = None, why or "it did not answer"
+    elif field == "containers":
+        value = None if host.error else [container.name for container in host.containers]
+    elif field == "system":
+        found = system_of(host.os)
+        value = found.id if found else None
     else:
         for step in field.split("."):
             value = getattr(value, step, None) if value is not None else None
     if value is None or value == "":
-        why = f": {plain(host.error, 120)}" if host.error else ""
-        return unknown(f"host.{field} was not read{why}")
-    return known(f"host.{field}", _jsonable(value))
+        return unknown(f"{name} was not read" + (f": {plain(why, 120)}" if why else ""))
+    return known(name, _jsonable(value))
 
 
 def _jsonable(value: Any) -> Any:
