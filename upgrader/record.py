@@ -95,6 +95,8 @@ class SiteRecord(Value):
     """Every group of the inventory, empty ones too, sorted."""
     passwords: tuple[str, ...] | None = None
     """Names in passwords.yml that have a value, sorted; None: it could not be read."""
+    equal_passwords: tuple[str, ...] | None = None
+    """`valkey_master_password = redis_master_password`: pairs that have to be the same and are; None: not compared."""
     answers: tuple[tuple[str, str], ...] = ()
     """(name, JSON text) from [answers] of upgrader.toml: what no probe can find out."""
     config_files: tuple[str, ...] | None = None
