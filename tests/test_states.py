@@ -12,6 +12,7 @@ from upgrader.states import (
     RESULTS,
     RUN_ENDED,
     RUN_MOVES,
+    SKIPPED_BY_ENGINE,
     STAGES,
     TABLE,
     TERMINAL,
@@ -31,7 +32,10 @@ LEAVES = {
     "preflight": {"backup", "failed_clean"},
     "backup": {"pull", "failed_clean"},
     "pull": {"rehearse", "failed_clean"},
-    "rehearse": {"hold_upgrade", "failed_clean"},
+    "rehearse": {"hold_broker", "failed_clean"},
+    "hold_broker": {"broker", "hold_upgrade", "aborted", "superseded"},
+    "broker": {"hold_upgrade", "decide_broker"},
+    "decide_broker": {"broker", "rollback_redeploy", "needs_attention"},
     "hold_upgrade": {"upgrade", "aborted", "superseded"},
     "upgrade": {"verify", "decide"},
     "verify": {"soak", "decide", "hold_verify"},
@@ -44,7 +48,7 @@ LEAVES = {
     "rollback_restore": {"verify_old", "needs_attention"},
     "verify_old": {"rolled_back", "needs_attention"},
     "failed_clean": {"preflight", "aborted", "superseded"},
-    "needs_attention": {"decide", "verify", "verify_old", "hold_finalize", "aborted"},
+    "needs_attention": {"decide", "decide_broker", "verify", "verify_old", "hold_finalize", "aborted"},
     "hop_done": set(),
     "rolled_back": set(),
     "aborted": set(),
@@ -88,11 +92,50 @@ def test_no_cloud_touching_state_without_everything_before_it():
             found.append(state)
         return found
 
-    must = {State.PREFLIGHT, State.BACKUP, State.PULL, State.REHEARSE, State.HOLD_UPGRADE}
+    must = {State.PREFLIGHT, State.BACKUP, State.PULL, State.REHEARSE, State.HOLD_BROKER}
     touching = [state for state in State if INFO[state].touches_cloud]
-    assert touching == [State.UPGRADE, State.ROLLBACK_REDEPLOY, State.ROLLBACK_RESTORE]
+    assert touching == [State.BROKER, State.UPGRADE, State.ROLLBACK_REDEPLOY, State.ROLLBACK_RESTORE]
     for state in touching:
         assert must <= set(chain(state)), state
+
+
+def guarded():
+    """The table as it is in force: (state, whether a queue migration is open) → the same, by what is allowed there."""
+    made = nx.DiGraph()
+    start = (State.PENDING, False)
+    waiting = [start]
+    while waiting:
+        state, open_ = now = waiting.pop()
+        for event, _ in allowed(state, Ponr.NO, True, True, broker_open=open_):
+            next_ = row_of(state, event).next
+            done = state is State.BROKER and event is Event.SUCCEEDED
+            after = (next_, next_ is State.BROKER or (open_ and not done))
+            if after not in made:
+                waiting.append(after)
+            made.add_edge(now, after)
+    return made
+
+
+def test_an_upgrade_follows_a_migration_that_ended_well_or_a_recorded_reason_for_none():
+    entering = {(row.state, row.event) for row in TABLE if row.next is State.HOLD_UPGRADE}
+    assert entering == {(State.BROKER, Event.SUCCEEDED), (State.HOLD_BROKER, Event.SKIP)}
+    assert row_of(State.HOLD_BROKER, Event.SKIP).who is Who.ENGINE
+    in_force = guarded()
+    assert nx.has_path(in_force, (State.DECIDE_BROKER, True), (State.UPGRADE, False)), "a migration can be mended"
+    for beyond in (State.HOLD_UPGRADE, State.UPGRADE, State.VERIFY, State.DECIDE, State.HOP_DONE):
+        assert (beyond, False) in in_force
+        assert (beyond, True) not in in_force, beyond
+    in_force.remove_node((State.HOLD_UPGRADE, False))
+    past = {(state, False) for state in (State.UPGRADE, State.VERIFY, State.DECIDE, State.HOP_DONE)}
+    assert not nx.descendants(in_force, (State.PENDING, False)) & past, "the approval cannot be gone around"
+
+
+@pytest.mark.parametrize("open_", [False, True])
+def test_an_open_migration_leads_back_to_its_own_decision_only(open_):
+    offered = {event for event, _ in allowed(State.NEEDS_ATTENTION, broker_open=open_)}
+    assert (Event.RECONSIDER_BROKER in offered) is open_
+    assert offered.isdisjoint({Event.RECONSIDER, Event.RECHECK, Event.REOPEN}) is open_
+    assert {Event.RECHECK_OLD, Event.ABORT} <= offered
 
 
 def test_a_terminal_state_is_reachable_from_everywhere_even_when_nothing_succeeds():
@@ -109,26 +152,30 @@ def test_every_cloud_touching_state_reaches_rolled_back():
 
 
 def test_every_state_behind_the_upgrade_reaches_rolled_back_or_says_forward_only():
-    behind = {State.UPGRADE} | nx.descendants(graph(), State.UPGRADE)
+    behind = {State.UPGRADE} | {state for state, _ in nx.descendants(guarded(), (State.UPGRADE, False))}
     for state in behind - {State.ABORTED, State.ROLLED_BACK}:
         says = INFO[state].way_back
         assert says == "forward-only" or State.ROLLED_BACK in nx.descendants(graph(), state), state
         assert says != "nothing", state
 
 
-def test_before_the_upgrade_nothing_has_to_be_taken_back():
+def test_before_queues_are_migrated_and_the_upgrade_nothing_has_to_be_taken_back():
+    changing = (State.UPGRADE, State.BROKER)
     before = {State.PENDING} | nx.descendants(
-        graph(row for row in TABLE if row.next is not State.UPGRADE), State.PENDING
+        graph(row for row in TABLE if row.next not in changing), State.PENDING
     )
-    assert State.UPGRADE not in before
+    assert State.HOLD_UPGRADE in before and not before & set(changing)
     assert {INFO[state].way_back for state in before} == {"nothing"}
     assert not any(INFO[state].touches_cloud for state in before)
 
 
 def test_superseding_is_possible_only_before_the_upgrade():
     sources = {row.state for row in TABLE if row.next is State.SUPERSEDED}
-    assert sources == {State.PENDING, State.HOLD_UPGRADE, State.FAILED_CLEAN}
-    assert State.SUPERSEDED not in nx.descendants(graph(), State.UPGRADE)
+    assert sources == {State.PENDING, State.HOLD_BROKER, State.HOLD_UPGRADE, State.FAILED_CLEAN}
+    for begun in ((State.UPGRADE, False), (State.DECIDE_BROKER, True)):
+        in_force = guarded()
+        in_force.remove_node((State.HOLD_UPGRADE, False))  # a migration that came right is a cloud at rest
+        assert (State.SUPERSEDED, False) not in nx.descendants(in_force, begun)
 
 
 def test_terminal_states_have_no_way_out_and_only_they():
@@ -153,22 +200,26 @@ def test_the_engine_alone_never_restores_and_never_leaves_attention():
     assert not nx.descendants(graph(by_itself), State.FAILED_CLEAN)
 
 
-def test_the_undisturbed_way_is_the_stages_in_order_with_two_approvals():
+@pytest.mark.parametrize("migrating", [True, False])
+def test_the_undisturbed_way_is_the_stages_in_order_with_their_approvals(migrating):
     state, seen = State.PENDING, []
     while state not in TERMINAL:
-        events = (Event.START, Event.SUCCEEDED, Event.APPROVE)
+        events = (Event.START, Event.SUCCEEDED, *([] if migrating else [Event.SKIP]), Event.APPROVE)
         row = next(row for event in events if (row := row_of(state, event)))
         seen.append(row.next)
         state = row.next
-    assert [s for s in seen if INFO[s].kind == "stage"] == list(FORWARD)
-    assert [s for s in seen if INFO[s].kind == "hold"] == [State.HOLD_UPGRADE, State.HOLD_FINALIZE]
+    lacking = () if migrating else SKIPPED_BY_ENGINE
+    assert [s for s in seen if INFO[s].kind == "stage"] == [s for s in FORWARD if s not in lacking]
+    holds = [State.HOLD_BROKER, State.HOLD_UPGRADE, State.HOLD_FINALIZE]
+    assert [s for s in seen if INFO[s].kind == "hold"] == holds
     assert state is State.HOP_DONE
 
 
 def test_an_unknown_end_follows_the_policy_of_its_stage():
     for stage in STAGES:
         after = row_of(stage, Event.UNKNOWN).next
-        expected = {"probe": State.DECIDE, "attention": State.NEEDS_ATTENTION}.get(INFO[stage].unknown, stage)
+        rests = {"probe": State.DECIDE, "decide": State.DECIDE_BROKER, "attention": State.NEEDS_ATTENTION}
+        expected = rests.get(INFO[stage].unknown, stage)
         assert after is expected, stage
 
 

@@ -7,7 +7,7 @@ any line. It never touches the cloud itself, except to look at it when evidence 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +15,8 @@ from upgrader.conduct import Conduct, clear_abort_request, launch, settle
 from upgrader.durable import failpoint
 from upgrader.errors import AttentionError
 from upgrader.journal import HopRow, Journal, Snapshot
+from upgrader.journal.projection import ENGINE
+from upgrader.model import BROKER_DUE, BROKER_WHY, Answer, BrokerPlan
 from upgrader.states import INFO, RUN_ENDED, Event, RunState, State
 
 NOT_REHEARSED = "not-rehearsed"
@@ -80,6 +82,8 @@ class Engine:
         kind = INFO[hop.state].kind
         if hop.state is State.PENDING or kind == "stage":
             return self._work(snapshot, hop)
+        if hop.state is State.HOLD_BROKER:
+            return self._hold_broker(hop)
         return self._hold(hop) if kind == "hold" else _rest(hop)
 
     def _work(self, snapshot: Snapshot, hop: HopRow) -> Ending | None:
@@ -110,6 +114,19 @@ class Engine:
         what = "the upgrade" if hop.state is State.HOLD_UPGRADE else "finalize, which closes the way back"
         return Ending("waiting", f"{hop.name} waits for approval of {what}.", hop, wants=hop.state.value)
 
+    def _hold_broker(self, hop: HopRow) -> Ending | None:
+        """Pass the queue migration by where nothing has to be migrated; otherwise it waits for a person."""
+        planned = self.conduct.plan.hops[hop.index].broker
+        due, why = broker_due(planned, hop.facts)
+        if due == "no":
+            self.journal.move(hop.index, Event.SKIP, ENGINE, why)
+            self.conduct.say("skipped", {"hop": hop.name, "stage": State.BROKER.value, "why": why})
+            return None
+        if self.auto_approve and planned.migration != "no":
+            return self._hold(hop)
+        # an approval in advance covers the outage that the plan spoke of, and no other
+        return Ending("waiting", f"{hop.name} waits for approval of {OUTAGE}: {why}.", hop, wants=hop.state.value)
+
     def _abort(self, hop: HopRow) -> Ending | None:
         """Another process asked for the end of the run; the attempt under way was canceled for it."""
         clear_abort_request(self.conduct.site)
@@ -123,6 +140,17 @@ class Engine:
         hop = self.journal.snapshot().hop
         assert hop is not None  # noqa: S101 - the run has not ended
         return hop
+
+
+OUTAGE = "the queue migration (full API outage: services are stopped, every queue and message is dropped)"
+
+
+def broker_due(planned: BrokerPlan, facts: Mapping[str, str]) -> tuple[Answer, str]:
+    """Whether queues have to be migrated on this hop, and why: what the hop's own checks saw, else what was planned."""
+    seen = facts.get(BROKER_DUE, "")
+    if seen in ("yes", "no", "unknown"):
+        return seen, facts.get(BROKER_WHY, "") or "as the hop's checks saw it"  # type: ignore[return-value]
+    return planned.migration, planned.migration_why
 
 
 def _legal(hop: HopRow, event: Event) -> bool:
@@ -148,6 +176,8 @@ def _rest(hop: HopRow) -> Ending:
     reason = f": {hop.reason}" if hop.reason else "."
     if hop.state is State.FAILED_CLEAN:
         return Ending("failed_clean", f"{hop.name} stopped before any running service was changed{reason}", hop)
+    if hop.state is State.DECIDE_BROKER:
+        return Ending("decide", f"{hop.name}: the queue migration needs a decision{reason}", hop)
     if hop.state is State.DECIDE:
         return Ending("decide", f"{hop.name} needs a decision{reason}", hop)
     if hop.state is State.HOLD_VERIFY:

@@ -87,6 +87,11 @@ class Finding(Value):
     regressed: bool = False
     """It had been settled before and is back."""
 
+    @property
+    def blocks(self) -> bool:
+        """It stops the hop: a failure whose risk nobody took."""
+        return self.code is Code.FAILURE and not self.accepted[1]
+
 
 # ---------------------------------------------------------------- what was seen of the cloud
 
@@ -230,6 +235,45 @@ class WayBack(Value):
     """None: not known (a paper plan)."""
 
 
+Answer = Literal["yes", "no", "unknown"]
+BROKER_DUE, BROKER_WHY = "broker_due", "broker_why"
+"""Facts of a hop that its checks leave: whether queues have to be migrated, as an Answer, and why."""
+BROKER_DONE = "broker_done"
+"""Fact of a hop whose queues were migrated."""
+
+
+class BrokerPlan(Value):
+    """RabbitMQ on one hop: its version before and after, and whether its queues have to be made anew first."""
+
+    runs: bool | None = None
+    """None: not known (a paper plan)."""
+    before: str = ""
+    """Version that runs before the hop: observed on the first hop, expected on later ones."""
+    after: str = ""
+    """Series in the target's image, the operator's image override considered; empty: not known."""
+    allowed: Answer = "unknown"
+    allowed_why: str = ""
+    flags: tuple[str, ...] = ()
+    """Feature flags that have to be on before the new version starts, and are not known to be."""
+    demands: Literal["nothing", "quorum", "durable"] = "nothing"
+    """What the target's own check wants: no certain type; quorum queues except for replies and fanout; all of them."""
+    streams: bool = False
+    """Fanout goes through streams after the migration."""
+    migration: Answer = "no"
+    migration_why: str = "the plan says nothing of RabbitMQ"
+    outage: str = ""
+    settings: tuple[tuple[str, str], ...] = ()
+    """Switches that the migration sets in globals.yml."""
+    services: tuple[str, ...] = ()
+    """Tags of the services that are stopped and deployed again."""
+    mirrored: Answer = "no"
+    """Mirrored queues are on, so that RabbitMQ itself has to be reconfigured."""
+    commands: tuple[str, ...] = ()
+    """What an operator would type with kolla-ansible for the same effect, in order."""
+    checks_before: tuple[str, ...] = ()
+    checks_after: tuple[str, ...] = ()
+
+
 class ToolchainPin(Value):
     """The environment that drives one release: exact versions once it is built, ranges before."""
 
@@ -268,6 +312,7 @@ class HopPlan(Value):
     """Edits of globals.yml this hop makes: (key, new value)."""
     groups_added: tuple[str, ...] = ()
     passwords_added: tuple[str, ...] = ()
+    broker: BrokerPlan = BrokerPlan()
 
     @property
     def name(self) -> str:
@@ -317,7 +362,7 @@ class Plan(Value):
 
     @property
     def blockers(self) -> tuple[Finding, ...]:
-        return tuple(finding for finding in self.findings if finding.code is Code.FAILURE)
+        return tuple(finding for finding in self.findings if finding.blocks)
 
 
 # ---------------------------------------------------------------- an attempt and its outcome

@@ -22,6 +22,9 @@ class State(StrEnum):
     BACKUP = "backup"
     PULL = "pull"
     REHEARSE = "rehearse"
+    HOLD_BROKER = "hold_broker"
+    BROKER = "broker"
+    DECIDE_BROKER = "decide_broker"
     HOLD_UPGRADE = "hold_upgrade"
     UPGRADE = "upgrade"
     VERIFY = "verify"
@@ -59,6 +62,8 @@ class Event(StrEnum):
 
     START = "start"
     APPROVE = "approve"
+    SKIP = "skip"
+    """The engine passes a stage by, for a reason that is recorded: there is nothing for it to do on this hop."""
     ACCEPT = "accept"
     RETRY = "retry"
     RECHECK = "recheck"
@@ -69,6 +74,8 @@ class Event(StrEnum):
     RESTORE = "restore"
     RECONSIDER = "reconsider"
     """Back to the decision, after a person has looked."""
+    RECONSIDER_BROKER = "reconsider_broker"
+    """Back to the decision about a queue migration that has begun and is not finished, after a person has looked."""
     REOPEN = "reopen"
     """Back before finalize."""
     GIVE_UP = "give_up"
@@ -157,7 +164,17 @@ TABLE: tuple[Row, ...] = (
     *_before_upgrade(S.PREFLIGHT, S.BACKUP),
     *_before_upgrade(S.BACKUP, S.PULL),
     *_before_upgrade(S.PULL, S.REHEARSE),
-    *_before_upgrade(S.REHEARSE, S.HOLD_UPGRADE),
+    *_before_upgrade(S.REHEARSE, S.HOLD_BROKER),
+    Row(S.HOLD_BROKER, E.SKIP, S.HOLD_UPGRADE, W.ENGINE, "no queue has to be migrated on this hop"),
+    Row(S.HOLD_BROKER, E.APPROVE, S.BROKER, W.EITHER, "full API outage: every queue is made anew"),
+    Row(S.HOLD_BROKER, E.ABORT, S.ABORTED, W.OPERATOR, ""),
+    Row(S.HOLD_BROKER, E.SUPERSEDE, S.SUPERSEDED, W.OPERATOR, ""),
+    *_checked(S.BROKER, S.HOLD_UPGRADE, S.DECIDE_BROKER, S.DECIDE_BROKER),
+    Row(S.BROKER, E.INCONCLUSIVE, S.DECIDE_BROKER, W.ENGINE, ""),
+    Row(S.BROKER, E.TAKE_BACK, S.DECIDE_BROKER, W.OPERATOR, "while no attempt is under way"),
+    Row(S.DECIDE_BROKER, E.RETRY, S.BROKER, W.OPERATOR, "every step of it may be done again"),
+    Row(S.DECIDE_BROKER, E.REDEPLOY, S.ROLLBACK_REDEPLOY, W.EITHER, "old switches, a reset, and the old queues anew"),
+    Row(S.DECIDE_BROKER, E.GIVE_UP, S.NEEDS_ATTENTION, W.EITHER, ""),
     Row(S.HOLD_UPGRADE, E.APPROVE, S.UPGRADE, W.EITHER, "the change window is open"),
     Row(S.HOLD_UPGRADE, E.ABORT, S.ABORTED, W.OPERATOR, ""),
     Row(S.HOLD_UPGRADE, E.SUPERSEDE, S.SUPERSEDED, W.OPERATOR, ""),
@@ -198,6 +215,7 @@ TABLE: tuple[Row, ...] = (
     Row(S.FAILED_CLEAN, E.ABORT, S.ABORTED, W.OPERATOR, ""),
     Row(S.FAILED_CLEAN, E.SUPERSEDE, S.SUPERSEDED, W.OPERATOR, ""),
     Row(S.NEEDS_ATTENTION, E.RECONSIDER, S.DECIDE, W.OPERATOR, ""),
+    Row(S.NEEDS_ATTENTION, E.RECONSIDER_BROKER, S.DECIDE_BROKER, W.OPERATOR, "a queue migration is not finished"),
     Row(S.NEEDS_ATTENTION, E.RECHECK, S.VERIFY, W.OPERATOR, "repaired by hand, forward"),
     Row(S.NEEDS_ATTENTION, E.RECHECK_OLD, S.VERIFY_OLD, W.OPERATOR, "repaired by hand, back"),
     Row(S.NEEDS_ATTENTION, E.REOPEN, S.HOLD_FINALIZE, W.OPERATOR, "the new release is judged sound"),
@@ -218,7 +236,7 @@ class Info(NamedTuple):
     """The most it can take to return from here; less where the facts of the hop allow it."""
     when: Literal["before", "window", "-"] = "-"
     """May run days ahead of the change window, or belongs into it."""
-    unknown: Literal["rerun", "rerun_new_place", "destroy_rerun", "probe", "attention", "-"] = "-"
+    unknown: Literal["rerun", "rerun_new_place", "destroy_rerun", "probe", "decide", "attention", "-"] = "-"
     """What to do about an attempt whose end is lost."""
     budget: int = 0
     """Attempts in a row without a person's decision in between; a loop breaker."""
@@ -230,6 +248,9 @@ INFO: dict[State, Info] = {
     S.BACKUP: Info("stage", False, "new_place", "nothing", "window", "rerun_new_place", 3),
     S.PULL: Info("stage", False, "idempotent", "nothing", "before", "rerun", 3),
     S.REHEARSE: Info("stage", False, "new_place", "nothing", "before", "destroy_rerun", 3),
+    S.HOLD_BROKER: Info("hold"),
+    S.BROKER: Info("stage", True, "decision", "redeploy", "window", "decide", 2),
+    S.DECIDE_BROKER: Info("rest", way_back="redeploy"),
     S.HOLD_UPGRADE: Info("hold"),
     S.UPGRADE: Info("stage", True, "decision", "restore", "window", "probe", 2),
     S.VERIFY: Info("stage", False, "idempotent", "restore", "window", "rerun", 3),
@@ -254,9 +275,11 @@ HOP_BUDGET = 16
 
 STAGES: tuple[State, ...] = tuple(state for state, info in INFO.items() if info.kind == "stage")
 FORWARD: tuple[State, ...] = (
-    S.PREFLIGHT, S.BACKUP, S.PULL, S.REHEARSE, S.UPGRADE, S.VERIFY, S.SOAK, S.FINALIZE,
+    S.PREFLIGHT, S.BACKUP, S.PULL, S.REHEARSE, S.BROKER, S.UPGRADE, S.VERIFY, S.SOAK, S.FINALIZE,
 )  # fmt: skip
-"""The stages of an undisturbed hop, in order."""
+"""The stages of an undisturbed hop, in order. Those of SKIPPED_BY_ENGINE are worked on only where they are needed."""
+SKIPPED_BY_ENGINE: frozenset[State] = frozenset({S.BROKER})
+"""Stages that a hop may lack: the engine passes them by with a recorded reason, and no attempt is started."""
 TERMINAL: frozenset[State] = frozenset(state for state, info in INFO.items() if info.kind == "terminal")
 RESULTS: dict[AttemptState, frozenset[Event | None]] = {
     AttemptState.SUCCEEDED: frozenset({E.SUCCEEDED}),
@@ -282,6 +305,10 @@ RUN_ENDED: frozenset[RunState] = frozenset(state for state, after in RUN_MOVES.i
 _ROWS: dict[tuple[State, Event], Row] = {(row.state, row.event): row for row in TABLE}
 
 
+_NOT_OVER_AN_OPEN_MIGRATION = frozenset({E.RECONSIDER, E.RECHECK, E.REOPEN})
+"""Ways forward out of needs_attention that a queue migration which began and did not end bars."""
+
+
 def row_of(state: State, event: Event) -> Row | None:
     """The row of the table for this event in this state, or None: the event is not legal there."""
     return _ROWS.get((state, event))
@@ -294,12 +321,14 @@ def allowed(
     restore_possible: bool = False,
     *,
     closed: bool = False,
+    broker_open: bool = False,
 ) -> tuple[tuple[Event, Who], ...]:
     """The legal events in `state` with who may cause them, given what is known about the way back.
 
     `redeploy_allowed`: the old release would run on the data as they are. `restore_possible`: a complete backup
-    set exists. `closed`: finalize was started in this hop, so the way back is gone. Redeploying by the engine
-    itself is legal only while the point of no return has provably not been passed.
+    set exists. `closed`: finalize was started in this hop, so the way back is gone. `broker_open`: a queue migration
+    of this hop was approved and has not succeeded since, so that nothing may lead past it. Redeploying by the engine itself is
+    legal only while the point of no return has provably not been passed.
     """
     found = []
     for row in TABLE:
@@ -313,6 +342,10 @@ def allowed(
         if row.event is Event.RESTORE and (closed or not restore_possible):
             continue
         if row.event is Event.RECHECK_OLD and closed:
+            continue
+        if row.event is Event.RECONSIDER_BROKER and not broker_open:
+            continue
+        if state is State.NEEDS_ATTENTION and broker_open and row.event in _NOT_OVER_AN_OPEN_MIGRATION:
             continue
         found.append((row.event, who))
     return tuple(found)

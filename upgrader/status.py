@@ -45,6 +45,7 @@ ENDED: Mapping[RunState, Verdict] = {
 }
 _RESTING: Mapping[State, Verdict] = {
     State.DECIDE: Verdict.DECISION,
+    State.DECIDE_BROKER: Verdict.DECISION,
     State.HOLD_VERIFY: Verdict.WAITING,
     State.FAILED_CLEAN: Verdict.FAILED_CLEAN,
     State.NEEDS_ATTENTION: Verdict.ATTENTION,
@@ -244,10 +245,15 @@ def choices(verdict: Verdict, hop: HopRow) -> tuple[Choice, ...]:
     }
     if verdict is Verdict.WAITING:
         return _waiting(hop, back, abort)
+    if hop.state is State.DECIDE_BROKER:
+        undo = Choice("upgrader rollback", "the old switches and queues again (another reset)")
+        return (Choice("upgrader resume", "migrate the queues again, from where it stopped"), undo, look)
     return table.get(verdict, (Choice("upgrader history", "what was done"), *NO_RUN))
 
 
 def _waiting(hop: HopRow, back: Choice, abort: Choice) -> tuple[Choice, ...]:
+    if hop.state is State.HOLD_BROKER:
+        return (Choice("upgrader approve", "migrate the queues now: full API outage, all messages dropped"), abort)
     if hop.state is State.HOLD_UPGRADE:
         return (Choice("upgrader approve", f"start the upgrade to {hop.target}"), abort)
     if hop.state is State.HOLD_FINALIZE:

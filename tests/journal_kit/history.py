@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from upgrader.journal.rows import EventRow
 
 LINE = ("preflight", "backup", "pull", "rehearse", "upgrade")
-CHANGING = ("upgrade", "rollback_redeploy", "rollback_restore")
+CHANGING = ("broker", "upgrade", "rollback_redeploy", "rollback_restore")
 DECISIONS = ("approve", "retry", "redeploy", "restore", "probed_untouched")
 ENDS = ("hop_done", "rolled_back", "aborted", "superseded")
 
@@ -18,6 +18,7 @@ class _Hop:
         self.ponr = "no"
         self.done: set[str] = set()
         self.undecided: set[str] = set()
+        self.queues = ""
 
 
 class _Reader:
@@ -45,6 +46,8 @@ class _Reader:
         self.need(hop.state == stage, "a stage is worked on in its own state", event)
         if stage in LINE:
             self.need(set(LINE[: LINE.index(stage)]) <= hop.done, "I2 what comes before succeeded", event)
+        if stage == "upgrade":
+            self.need(hop.queues in ("done", "none"), "I2 queues are as they have to be, or nobody had to move them", event)
         if stage in CHANGING:
             self.need(set(LINE[:4]) <= hop.done, "I2 the cloud is touched after everything before it", event)
             self.need(stage not in hop.undecided, "I3 no repeat without a decision", event)
@@ -66,6 +69,8 @@ class _Reader:
             hop.done.add(stage)
         if event.data["result"] != "void" and stage in CHANGING:
             hop.undecided.add(stage)
+        if event.data["result"] != "void" and stage == "broker":
+            hop.queues = "done" if event.data["result"] == "succeeded" else "open"
 
     def ponr(self, event: EventRow) -> None:
         hop = self.hop(event)
@@ -90,6 +95,9 @@ class _Reader:
             self.need(data["actor"] != "engine", "what belongs to a person", event)
         if data["event"] in DECISIONS:
             hop.undecided.clear()
+        if data["event"] == "skip":
+            self.need(data["actor"] == "engine" and bool(data["reason"]), "a stage is passed by for a reason", event)
+            hop.queues = "none"
         if data["to"] == "preflight" and data["from"] != "preflight":
             hop.done.clear()
         hop.state = data["to"]

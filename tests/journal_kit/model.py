@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 MOVES: dict[str, dict[str, str]] = {
     "pending": {"start": "preflight", "abort": "aborted", "supersede": "superseded"},
+    "hold_broker": {"skip": "hold_upgrade", "approve": "broker", "abort": "aborted", "supersede": "superseded"},
+    "decide_broker": {"retry": "broker", "redeploy": "rollback_redeploy", "give_up": "needs_attention"},
     "hold_upgrade": {"approve": "upgrade", "abort": "aborted", "supersede": "superseded"},
     "hold_verify": {"recheck": "verify", "accept": "soak", "take_back": "decide"},
     "hold_finalize": {"approve": "finalize", "take_back": "decide"},
@@ -23,24 +25,27 @@ MOVES: dict[str, dict[str, str]] = {
     "failed_clean": {"retry": "preflight", "abort": "aborted", "supersede": "superseded"},
     "needs_attention": {
         "reconsider": "decide",
+        "reconsider_broker": "decide_broker",
         "recheck": "verify",
         "recheck_old": "verify_old",
         "reopen": "hold_finalize",
         "abort": "aborted",
     },
     **{stage: {"take_back": "failed_clean"} for stage in ("preflight", "backup", "pull", "rehearse")},
+    "broker": {"take_back": "decide_broker"},
     **{stage: {"take_back": "decide"} for stage in ("upgrade", "verify", "soak")},
     **{
         stage: {"give_up": "needs_attention"}
         for stage in ("finalize", "rollback_redeploy", "rollback_restore", "verify_old")
     },
 }
-EITHER = {("hold_upgrade", "approve"), ("hold_finalize", "approve"), ("hold_verify", "recheck")}
+EITHER = {("hold_broker", "approve"), ("hold_upgrade", "approve"), ("hold_finalize", "approve"), ("hold_verify", "recheck")}
 NEXT = {
     "preflight": ("backup", "failed_clean"),
     "backup": ("pull", "failed_clean"),
     "pull": ("rehearse", "failed_clean"),
-    "rehearse": ("hold_upgrade", "failed_clean"),
+    "rehearse": ("hold_broker", "failed_clean"),
+    "broker": ("hold_upgrade", "decide_broker"),
     "upgrade": ("verify", "decide"),
     "verify": ("soak", "decide"),
     "soak": ("hold_finalize", "decide"),
@@ -50,7 +55,7 @@ NEXT = {
     "verify_old": ("rolled_back", "needs_attention"),
 }
 """(after success, after anything else) of each stage."""
-TRIES = {"upgrade": 2, "rollback_redeploy": 1, "rollback_restore": 1}
+TRIES = {"broker": 2, "upgrade": 2, "rollback_redeploy": 1, "rollback_restore": 1}
 ENDS = ("hop_done", "rolled_back", "aborted", "superseded")
 ORDER = ("no", "possible", "crossed")
 
@@ -61,6 +66,8 @@ class Hop:
     ponr: str = "no"
     interrupted: bool = False
     finalized: bool = False
+    migrating: bool = False
+    """A queue migration was approved and did not end well since."""
     unattended: int = 0
     tries: dict[str, int] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
@@ -157,7 +164,7 @@ class Model:
             return NEXT[stage][0]
         if event == "inconclusive" and stage == "verify":
             return "hold_verify"
-        repeated = stage not in ("upgrade", "rollback_redeploy", "rollback_restore")
+        repeated = stage not in ("broker", "upgrade", "rollback_redeploy", "rollback_restore")
         if event == "probed_untouched" or (event == "unknown" and repeated):
             return stage
         return NEXT[stage][1]
@@ -172,7 +179,9 @@ class Model:
         if result == "succeeded" and stage in ("verify", "verify_old"):
             hop.interrupted = False
             self.flags.discard("inconsistent")
-        changing = stage in ("upgrade", "rollback_redeploy", "rollback_restore")
+        if stage == "broker" and result == "succeeded":
+            hop.migrating = False
+        changing = stage in ("broker", "upgrade", "rollback_redeploy", "rollback_restore")
         if result in ("unknown", "canceled") or (result == "failed" and changing):
             hop.interrupted = True
         if result not in ("succeeded", "void") and stage in ("rollback_redeploy", "rollback_restore", "verify_old"):
@@ -180,6 +189,8 @@ class Model:
 
     def _enter(self, index: int, state: str) -> None:
         self.hops[index].state = state
+        if state == "broker":
+            self.hops[index].migrating = True
         if state in ("rolled_back", "aborted", "superseded"):
             self.run = state
             for hop in self.hops:
@@ -211,11 +222,16 @@ class Model:
         person = actor != "engine"
         if event in ("redeploy", "restore", "recheck_old") and hop.finalized:
             return False
+        if hop.state == "needs_attention":
+            if event == "reconsider_broker" and not hop.migrating:
+                return False
+            if event in ("reconsider", "recheck", "reopen") and hop.migrating:
+                return False
         if event == "redeploy":
             return redeploy and (person or hop.ponr == "no")
         if event == "restore":
             return restore and person
-        if event == "start":
+        if event in ("start", "skip"):
             return not person
         return person or event == "give_up" or (hop.state, event) in EITHER
 

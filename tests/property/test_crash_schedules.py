@@ -22,7 +22,7 @@ from upgrader.journal import acquire, open_journal
 from upgrader.states import INFO, AttemptState, Event, Ponr, RunState, State
 
 A, E, S = AttemptState, Event, State
-CHANGING = (S.UPGRADE, S.ROLLBACK_REDEPLOY, S.ROLLBACK_RESTORE)
+CHANGING = (S.BROKER, S.UPGRADE, S.ROLLBACK_REDEPLOY, S.ROLLBACK_RESTORE)
 
 
 @dataclass
@@ -160,11 +160,13 @@ class Controller:
 
     def decide(self, hop):
         choices = {
+            S.HOLD_BROKER: (E.SKIP, E.APPROVE),
+            S.DECIDE_BROKER: (E.RETRY, E.RETRY, E.REDEPLOY),
             S.HOLD_UPGRADE: (E.APPROVE,),
             S.HOLD_FINALIZE: (E.APPROVE, E.APPROVE, E.APPROVE, E.TAKE_BACK),
             S.HOLD_VERIFY: (E.RECHECK, E.ACCEPT, E.TAKE_BACK),
             S.FAILED_CLEAN: (E.RETRY,),
-            S.NEEDS_ATTENTION: (E.RECONSIDER,),
+            S.NEEDS_ATTENTION: (E.RECONSIDER_BROKER if hop.broker_open else E.RECONSIDER,),
             S.DECIDE: (E.RETRY, E.RETRY, E.REDEPLOY, E.RESTORE),
         }[hop.state]
         event = choices[0] if self.world.calm else self.world.random.choice(choices)
@@ -173,7 +175,9 @@ class Controller:
             event = E.RETRY
         if event is E.RESTORE and hop.closed:
             event = E.RETRY
-        self.journal.move(hop.index, event, "anna", "", redeploy_allowed=redeploy, restore_possible=True)
+        actor = "engine" if event is E.SKIP else "anna"
+        reason = "nothing to migrate" if event is E.SKIP else ""
+        self.journal.move(hop.index, event, actor, reason, redeploy_allowed=redeploy, restore_possible=True)
 
 
 def live(folder, world, crash_after):

@@ -213,6 +213,12 @@ class JournalMachine(RuleBasedStateMachine):
         state = self.model.hops[index].state
         usual = {"hold_upgrade": "approve", "hold_finalize": "approve", "failed_clean": "retry"}.get(state)
         usual = {"decide": choice, "needs_attention": "reconsider", "hold_verify": "accept"}.get(state, usual)
+        if state == "hold_broker":
+            actor, usual = ("engine", "skip") if choice == "restore" else (actor, "approve")
+        if state == "decide_broker":
+            usual = "retry" if choice == "restore" else choice
+        if state == "needs_attention" and self.model.hops[index].migrating:
+            usual = "reconsider_broker"
         if state == "pending":
             self.both(lambda: self.model.begin_hop(index), lambda: self.journal.begin_hop(index))
         elif usual:

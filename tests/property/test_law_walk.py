@@ -43,6 +43,7 @@ class Situation(NamedTuple):
     finalized: bool = False
     interrupted: bool = False
     inconsistent: bool = False
+    broker_open: bool = False
     succeeded: frozenset[State] = frozenset()
     undecided: frozenset[State] = frozenset()
 
@@ -75,7 +76,8 @@ def actions(now):
         yield Action("intend")
     for redeploy in (False, True):
         for restore in (False, True):
-            for event, who in allowed(now.state, now.ponr, redeploy, restore, closed=now.closed):
+            guards = {"closed": now.closed, "broker_open": now.broker_open}
+            for event, who in allowed(now.state, now.ponr, redeploy, restore, **guards):
                 if event not in (e for events in RESULTS.values() for e in events):
                     for actor in {Who.ENGINE: ("engine",), Who.OPERATOR: ("anna",)}.get(who, ("engine", "anna")):
                         yield Action("move", None, event, None, actor, redeploy, restore)
@@ -124,6 +126,12 @@ def _finished(now, action):
 def _moved(now, event):
     target = row_of(now.state, event).next
     fresh = target is State.PREFLIGHT and now.state is not State.PREFLIGHT
+    if target is State.BROKER:
+        now = now._replace(broker_open=True)
+    if now.state is State.BROKER and event is Event.SUCCEEDED:
+        now = now._replace(broker_open=False)
+    if event is Event.SKIP:
+        now = now._replace(succeeded=now.succeeded | {State.BROKER})
     return now._replace(
         state=target,
         succeeded=frozenset() if fresh else now.succeeded,
@@ -156,7 +164,16 @@ def test_nothing_is_launched_before_what_has_to_succeed_first():
     for now in walk():
         if now.attempt and (now.state in FORWARD[: len(BEFORE) + 1] or INFO[now.state].touches_cloud):
             needed = BEFORE[: BEFORE.index(now.state)] if now.state in BEFORE else BEFORE
+            if now.state is State.ROLLBACK_REDEPLOY:
+                needed = BEFORE[: BEFORE.index(State.BROKER)]  # the way back of a migration that did not come right
             assert set(needed) <= now.succeeded, now
+
+
+def test_no_upgrade_over_a_migration_that_is_not_finished():
+    open_ = [now for now in walk() if now.broker_open]
+    assert {State.DECIDE_BROKER, State.NEEDS_ATTENTION, State.ROLLBACK_REDEPLOY} <= {now.state for now in open_}
+    beyond = {State.HOLD_UPGRADE, *FORWARD[FORWARD.index(State.UPGRADE) :], State.DECIDE, State.HOP_DONE}
+    assert not {now.state for now in open_} & beyond
 
 
 def test_nothing_is_repeated_without_a_decision():
@@ -191,7 +208,7 @@ def test_no_way_back_once_it_is_closed_and_none_behind_the_line_by_itself():
 
 def test_before_the_upgrade_the_line_is_never_touched():
     for now in walk():
-        if now.state in (*BEFORE, State.HOLD_UPGRADE, State.FAILED_CLEAN, State.PENDING):
+        if now.state in (*BEFORE, State.HOLD_BROKER, State.DECIDE_BROKER, State.HOLD_UPGRADE, State.FAILED_CLEAN, State.PENDING):
             assert now.ponr is Ponr.NO
 
 
@@ -246,6 +263,7 @@ def check(folder, steps, expected):
         hop = shot.hops[0]
         seen = (hop.state, hop.ponr, shot.attempt.state if shot.attempt else "", hop.closed, hop.interrupted)
         assert seen == (expected.state, expected.ponr, expected.attempt, expected.closed, expected.interrupted), steps
+        assert hop.broker_open == expected.broker_open, steps
         assert ("inconsistent" in shot.flags) == expected.inconsistent, steps
         assert journal.rebuild() == ()
 

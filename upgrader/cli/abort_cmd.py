@@ -51,8 +51,9 @@ def _refuse_too_late(site: Site) -> None:
     if snapshot.run is None or snapshot.run.state in RUN_ENDED or snapshot.hop is None:
         raise RefusedError("There is no run to abort.", next_command="upgrader status", reason="no-run")
     if INFO[snapshot.hop.state].way_back != "nothing" and snapshot.hop.state.value != "needs_attention":
+        begun = "a queue migration" if snapshot.hop.broker_open else "the upgrade"
         raise RefusedError(
-            f"{snapshot.hop.name} is in {snapshot.hop.state}: the upgrade has begun, so it cannot simply be ended.",
+            f"{snapshot.hop.name} is in {snapshot.hop.state}: {begun} has begun, so it cannot simply be ended.",
             cloud="Nothing was canceled or changed.",
             next_command="upgrader rollback",
             reason="too-late-to-abort",
@@ -75,6 +76,7 @@ def _abort(site: Site, view: Live, reason: str, wait: int) -> str:
 
 
 def _end(opened: Session, view: Live, reason: str) -> str:
+    from upgrader.model import BROKER_DONE
     from upgrader.states import RUN_ENDED, RunState
 
     snapshot = opened.journal.snapshot()
@@ -90,6 +92,7 @@ def _end(opened: Session, view: Live, reason: str) -> str:
             reason="too-late-to-abort",
         )
     hop = snapshot.hops[0] if snapshot.hops else None
-    return (
-        f"Aborted. No running service was changed on this hop{f' ({hop.name})' if hop else ''}.\nNext:  upgrader status"
-    )
+    name = f" ({hop.name})" if hop else ""
+    migrated = any(BROKER_DONE in row.facts for row in snapshot.hops if row.state.value == "aborted")
+    done = "Queues were migrated on this hop" if migrated else "No running service was changed on this hop"
+    return f"Aborted. {done}{name}.\nNext:  upgrader status"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from upgrader.cli.driving import must_have_run, site_of
 from upgrader.cli.verb import invocation, verb_app
 from upgrader.errors import RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from upgrader.journal import HopRow, Snapshot
+    from upgrader.session import Session
 
 app = verb_app()
 
@@ -46,6 +50,8 @@ def approve(
         elif INFO[hop.state].kind == "hold":
             opened.journal.move(hop.index, Event.APPROVE, opened.actor, reason or "approved")
             done = f"Approved {hop.state.value.removeprefix('hold_')} of {hop.name}."
+            if hop.state is State.HOLD_BROKER:
+                done += _outage(opened, snapshot, hop)
         else:
             raise RefusedError(
                 f"{hop.name} is in {hop.state}, which waits for no approval.",
@@ -53,3 +59,13 @@ def approve(
                 reason="nothing-to-approve",
             )
     typer.echo(f"{done}\nNext:  upgrader resume")
+
+
+def _outage(opened: Session, snapshot: Snapshot, hop: HopRow) -> str:
+    """What was approved, for those who did not read the plan."""
+    planned = opened.conduct(snapshot).plan.hops[hop.index].broker
+    services = ", ".join(planned.services) or "every service that uses RabbitMQ"
+    return (
+        f"\nFull API outage from the next `upgrader resume` on: {services} are stopped, RabbitMQ is reset (every queue "
+        "and message is dropped), then they are deployed again. Running instances and volumes go on."
+    )

@@ -208,6 +208,7 @@ def cloud_words(ending: Ending) -> str:
     hop = ending.hop
     if hop is None:
         return ""
+    from upgrader.model import BROKER_DONE
     from upgrader.states import INFO, Ponr, State
 
     if hop.state is State.ROLLED_BACK:
@@ -216,6 +217,13 @@ def cloud_words(ending: Ending) -> str:
         return f"It runs {hop.target}, verified; the way back to {hop.source} is still open."
     if hop.closed:
         return f"It runs {hop.target}; the way back to {hop.source} is closed."
+    if hop.broker_open:
+        return (
+            f"It runs {hop.source}. A queue migration has begun and is not finished: services that use RabbitMQ may be "
+            "stopped, queues may be gone, every API may be down."
+        )
+    if INFO[hop.state].way_back == "nothing" and hop.facts.get(BROKER_DONE):
+        return f"It runs {hop.source}; its queues were migrated, no service was upgraded on this hop."
     if INFO[hop.state].way_back == "nothing":
         return f"It runs {hop.source}; no running service was changed on this hop."
     line = {

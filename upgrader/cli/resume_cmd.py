@@ -86,6 +86,7 @@ def decide(opened: Session, view: Live) -> bool:
     words = {
         State.FAILED_CLEAN: (Event.RETRY, "resumed: the hop's checks start anew"),
         State.DECIDE: (Event.RETRY, "resumed: the upgrade is tried again"),
+        State.DECIDE_BROKER: (Event.RETRY, "resumed: the queue migration is tried again"),
         State.HOLD_VERIFY: (Event.RECHECK, "resumed: verified again"),
     }
     if hop.state in words:
@@ -114,21 +115,28 @@ def _once_more(opened: Session, view: Live, hop: HopRow) -> bool:
 
 
 def _after_attention(opened: Session, view: Live, hop: HopRow, stage: str) -> bool:
-    from upgrader.cli.rollback_cmd import go_back
+    from upgrader.cli.rollback_cmd import go_back, reconsider
     from upgrader.states import AttemptState, Event, State
 
     last = opened.journal.snapshot().last_attempt
     if last is not None and last.stage in (State.ROLLBACK_REDEPLOY, State.ROLLBACK_RESTORE):
         if last.state not in (AttemptState.UNKNOWN, AttemptState.CANCELED):
             return False  # it failed for a reason; the operator has to say rollback again
-        opened.journal.move(hop.index, Event.RECONSIDER, opened.actor, "resumed: the interrupted way back goes on")
+        opened.journal.move(hop.index, reconsider(hop), opened.actor, "resumed: the interrupted way back goes on")
         event = Event.REDEPLOY if last.stage is State.ROLLBACK_REDEPLOY else Event.RESTORE
         go_back(opened, event, "resumed: the interrupted way back goes on")
         view("note", {"text": f"  decision    {last.stage} goes on"})
         return True
     event = Event.RECHECK_OLD if stage == State.VERIFY_OLD.value else Event.RECHECK
+    if event is Event.RECHECK and hop.broker_open:
+        event = Event.RECONSIDER_BROKER
     if stage == State.FINALIZE.value:
         event = Event.REOPEN
-    opened.journal.move(hop.index, event, opened.actor, "resumed: looked at by a person, checked again")
+    words = "resumed: looked at by a person, checked again"
+    if event is Event.RECONSIDER_BROKER:
+        words = "resumed: looked at by a person, the queue migration is tried again"
+        opened.journal.move(hop.index, event, opened.actor, words)
+        event = Event.RETRY
+    opened.journal.move(hop.index, event, opened.actor, words)
     view("note", {"text": "  decision    checked again"})
     return True

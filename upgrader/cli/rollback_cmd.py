@@ -168,10 +168,17 @@ def to_decision(opened: Session, hop: HopRow, reason: str) -> None:
     """Bring the hop to `decide`, by the move its state has for it."""
     from upgrader.states import Event, State
 
-    if hop.state is State.DECIDE:
+    if hop.state in (State.DECIDE, State.DECIDE_BROKER):
         return
-    event = Event.RECONSIDER if hop.state is State.NEEDS_ATTENTION else Event.TAKE_BACK
+    event = reconsider(hop) if hop.state is State.NEEDS_ATTENTION else Event.TAKE_BACK
     opened.journal.move(hop.index, event, opened.actor, reason or "the operator takes the hop back")
+
+
+def reconsider(hop: HopRow) -> Event:
+    """The move from needs_attention back to the decision that the hop had come to."""
+    from upgrader.states import Event
+
+    return Event.RECONSIDER_BROKER if hop.broker_open else Event.RECONSIDER
 
 
 def go_back(opened: Session, event: Event, reason: str, ways: Ways | None = None) -> None:

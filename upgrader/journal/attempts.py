@@ -18,6 +18,7 @@ from upgrader.states import (
     HOP_BUDGET,
     INFO,
     RESULTS,
+    SKIPPED_BY_ENGINE,
     AttemptState,
     Event,
     Ponr,
@@ -105,10 +106,14 @@ def tries_unattended(connection: sqlite3.Connection, run: str, index: int, stage
 
 
 def _check_predecessors(commit: Commit, hop: HopRow, stage: State) -> None:
-    """I2: up to the upgrade, every stage before this one succeeded since the hop last began anew."""
+    """I2: up to the upgrade, every stage before this one succeeded since the hop last began anew, or was passed by."""
     if stage not in FORWARD[: FORWARD.index(State.UPGRADE) + 1]:
         return
+    if stage is State.UPGRADE and hop.broker_open:
+        raise InvariantError("an upgrade over a queue migration that is not finished", reason="I2")
     for before in FORWARD[: FORWARD.index(stage)]:
+        if before in SKIPPED_BY_ENGINE:
+            continue  # only its success or a recorded move by the engine leads on from it
         done = commit.number(
             "SELECT count(*) FROM attempts a JOIN hops h ON a.run = h.run AND a.hop = h.idx WHERE h.run = ? "
             "AND h.idx = ? AND a.stage = ? AND a.state = 'succeeded' AND a.finished_seq > h.preflight_seq",

@@ -13,7 +13,7 @@ from typing import Any
 
 from upgrader.journal.chain import GENESIS
 from upgrader.journal.errors import InvariantError
-from upgrader.journal.rows import EventRow
+from upgrader.journal.rows import ENDED, OPEN, QUEUE_MIGRATION, EventRow
 from upgrader.journal.schema import TABLES
 from upgrader.states import INFO, RUN_ENDED, AttemptState, Event, Ponr, RunState, State
 
@@ -120,6 +120,17 @@ def _hop_moved(connection: sqlite3.Connection, event: EventRow) -> None:
             f"UPDATE hops SET {mark} = ? WHERE run = ? AND idx = ?",  # noqa: S608 - a name from above
             (event.seq, event.run, event.hop),
         )
+    if data["to"] == State.BROKER:
+        _fact(connection, event, QUEUE_MIGRATION, OPEN)
+    elif data["from"] == State.BROKER and data["event"] == Event.SUCCEEDED:
+        _fact(connection, event, QUEUE_MIGRATION, ENDED)
+
+
+def _fact(connection: sqlite3.Connection, event: EventRow, name: str, value: str) -> None:
+    connection.execute(
+        "INSERT INTO facts VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+        (event.run, event.hop, name, value),
+    )
 
 
 def _ponr(connection: sqlite3.Connection, event: EventRow) -> None:
@@ -180,10 +191,7 @@ def _finished(connection: sqlite3.Connection, event: EventRow) -> None:
         (data["result"], data["message"], event.at, event.seq, event.attempt),
     )
     for name, value in sorted(data["facts"].items()):
-        connection.execute(
-            "INSERT INTO facts VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-            (event.run, event.hop, name, value),
-        )
+        _fact(connection, event, name, value)
     if data["event"] in (Event.SUCCEEDED, Event.PROBED_COMPLETE):
         connection.execute("UPDATE meta SET serial = serial + 1 WHERE id = 1")
     interrupted = _interrupted(State(data["stage"]), AttemptState(data["result"]))

@@ -30,6 +30,10 @@ class EventRow:
     h: str
 
 
+QUEUE_MIGRATION, OPEN, ENDED = "queue_migration", "open", "ended"
+"""Fact of a hop that its moves into and out of stage `broker` leave."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunRow:
     """One execution of a plan. `base_serial` is the journal's serial when it began."""
@@ -71,6 +75,11 @@ class HopRow:
     @property
     def name(self) -> str:
         return f"{self.source}→{self.target}"
+
+    @property
+    def broker_open(self) -> bool:
+        """A queue migration was approved and has not ended well since: queues and services may be in any state."""
+        return self.facts.get(QUEUE_MIGRATION) == OPEN
 
     @property
     def ended(self) -> bool:

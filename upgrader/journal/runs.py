@@ -134,7 +134,11 @@ def move(
     hop = commit.hop(run.id, index)
     if not of_attempt:
         _refuse_while_in_flight(commit, hop, event)
-        legal = dict(allowed(hop.state, hop.ponr, redeploy_allowed, restore_possible, closed=hop.closed))
+        legal = dict(
+            allowed(
+                hop.state, hop.ponr, redeploy_allowed, restore_possible, closed=hop.closed, broker_open=hop.broker_open
+            )
+        )
         _check_permission(hop, event, actor, legal)
     row = row_of(hop.state, event)
     if row is None:
