@@ -39,7 +39,7 @@ class Run:
 
     references: tuple[Reference, ...]
     bare: bool
-    """It is a name and nothing else."""
+    """It is a name, or a name with `| bool`: Jinja is not needed to answer."""
     compiled: Callable[[Mapping[int, Any], Asked], Any]
     """(value by number of the reference; what is not there is undefined) → result. Raises whatever goes wrong."""
 
@@ -201,4 +201,7 @@ def leaf(tree: nodes.Expr, text: str) -> Run:
             result._fail_with_undefined_error()
         return result
 
-    return Run(tuple(binder.references), isinstance(bound, nodes.Name), run)
+    inner = bound
+    if isinstance(inner, nodes.Filter) and inner.name == "bool" and not inner.args and not inner.kwargs and inner.node:
+        inner = inner.node
+    return Run(tuple(binder.references), isinstance(inner, nodes.Name), run)
