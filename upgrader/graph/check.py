@@ -36,6 +36,9 @@ PER_RELEASE: dict[str, type[Value]] = {
     "components": records.ReleaseComponents,
     "service_order": records.ServiceOrder,
 }
+PER_PUBLISHED: dict[str, type[Value]] = {"defaults": records.Defaults}
+"""What only a release with published packages has."""
+_OF_A_RELEASE = (records.ReleaseComponents, records.ServiceOrder, records.Defaults)
 PER_HOP: dict[str, type[Value]] = {
     "hops": schema.Hop,
     "actions": records.HopActions,
@@ -76,6 +79,8 @@ class Whole:
         names = dict(SINGLE)
         names |= {f"{folder}/{id_}.toml": shape for folder, shape in PER_RELEASE.items() for id_ in self.ids}
         names |= {f"{folder}/{name}.toml": shape for folder, shape in PER_HOP.items() for name in self.hop_names()}
+        for folder, shape in PER_PUBLISHED.items():
+            names |= {name: shape for id_ in self.ids if (name := f"{folder}/{id_}.toml") in self.files}
         return names
 
     def one(self, name: str, shape: type[Part]) -> Part | None:
@@ -125,7 +130,7 @@ def _names(whole: Whole) -> Iterable[str]:
     for name, value in whole.values.items():
         if isinstance(value, schema.Release) and value.id != _stem(name):
             yield f"{name}: id: says {value.id}, the file name says {_stem(name)}"
-        if isinstance(value, records.ReleaseComponents | records.ServiceOrder) and value.release != _stem(name):
+        if isinstance(value, _OF_A_RELEASE) and value.release != _stem(name):
             yield f"{name}: release: says {value.release}, the file name says {_stem(name)}"
         if isinstance(value, schema.Hop | records.HopActions | records.HopVariables):
             says = f"{value.source}-{value.target}"
@@ -146,6 +151,9 @@ def _releases(whole: Whole) -> Iterable[str]:
                 SpecifierSet(getattr(release.kolla_ansible, field))
             except InvalidSpecifier as error:
                 yield f"{name}: kolla_ansible.{field}: {error}"
+        for folder in PER_PUBLISHED:
+            if release.kolla_ansible.newest and f"{folder}/{release.id}.toml" not in whole.files:
+                yield f"{folder}/{release.id}.toml: missing, though kolla-ansible {release.kolla_ansible.newest} is out"
         if not release.kolla_ansible.newest and not release.provisional:
             yield f"{name}: kolla_ansible.newest: nothing is published, but the release is not provisional"
         if release.image_tag.openstack_release != release.id:

@@ -145,6 +145,15 @@ class ReleaseGraph:
 
         return self._one(f"variables/{hop.key}.toml", records.HopVariables)
 
+    def defaults(self, release: str) -> records.Defaults:
+        """Raw defaults of the variables that conditions name, as that release's packages write them.
+
+        Raises DataError for a provisional release: nothing is published that could be read.
+        """
+        from upgrader.graph import records
+
+        return self._one(f"defaults/{self.release(release).id}.toml", records.Defaults)
+
     def components(self, release: str) -> records.ReleaseComponents:
         """What the images of a release hold."""
         from upgrader.graph import records

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from upgrader.graph.schema import Change, Lists, Record, Shape, Sources, Table, Text
 from upgrader.model import ReleaseId
-from upgrader.value import NOTHING, Sealed, named
+from upgrader.value import NOTHING, AtLeast, Pattern, Sealed, named
 
 
 class Action(Record):
@@ -68,6 +68,31 @@ class HopVariables(Shape):
 
 
 # ---------------------------------------------------------------- per release
+
+
+class DefaultsFile(Shape):
+    """Defaults of one file of a kolla-ansible package, as written there: JSON text, templates included."""
+
+    path: Text
+    """`ansible/group_vars/all.yml`, `ansible/roles/nova/defaults/main.yml`."""
+    values: Table
+
+    @property
+    def role(self) -> str:
+        """The role whose defaults these are; empty for group_vars."""
+        parts = self.path.split("/")
+        return parts[2] if parts[1] == "roles" else ""
+
+
+class Defaults(Record):
+    """Raw defaults of one release: of every variable that a condition names and of those their templates name."""
+
+    release: ReleaseId
+    files: tuple[DefaultsFile, ...]
+
+    def find(self, name: str) -> tuple[str, str] | None:
+        """(JSON text, path of the file) of a variable; None when the release gives it no default or none is kept."""
+        return next(((file.values[name], file.path) for file in self.files if name in file.values), None)
 
 
 class ServiceVersion(Shape):
@@ -256,6 +281,10 @@ class WayBackFacts(Shape):
 class UpstreamRule(Shape):
     version: Text
     needs: Text
+    oldest: Annotated[tuple[Text, ...], AtLeast(1)]
+    """The oldest version of each series from which this one may be reached directly."""
+    flags: tuple[Text, ...] = ()
+    """Feature flags that have to be on before."""
 
 
 class QueueVariable(Shape):
@@ -281,6 +310,40 @@ class AllowedSteps(Record):
     last: ReleaseId
     rule: Text
     note: str = ""
+    minor_steps: int | None = None
+    """Minor versions of one major that may be climbed at once; None: any."""
+    jumps: tuple[Annotated[str, Pattern(r"^\d+\.\d+ \d+\.\d+$")], ...] = ()
+    """`FROM TO` of what is allowed besides."""
+    extended_by: str = ""
+    """Variable of the operator that lists further jumps."""
+
+
+class BrokerUsers(Record):
+    tags: tuple[Text, ...]
+
+
+class QueueDemand(Record):
+    """Which queue types the check of a range of releases wants, and under which switches."""
+
+    first: ReleaseId
+    last: ReleaseId
+    always: Literal["", "durable"] = ""
+    quorum_if: str = ""
+    durable_if: str = ""
+    streams_if: str = ""
+
+
+class Switch(Record):
+    """One variable over a range of releases."""
+
+    name: Text
+    first: ReleaseId
+    last: ReleaseId
+    default: Annotated[str, Pattern(r"^(true|false|all of: \w+( \w+)*)$")]
+    migrated: Literal["", "true"] = ""
+    """Value that the migration sets on these releases; empty: it is not set."""
+    kept_off: bool = False
+    """An operator who set it to false keeps it."""
 
 
 class RabbitmqPrecheck(Record):
@@ -305,6 +368,9 @@ class Rabbitmq(Shape):
     queue_variables: tuple[QueueVariable, ...]
     feature_flags: FeatureFlags
     migration: QueueMigration
+    users: BrokerUsers
+    demands: tuple[QueueDemand, ...]
+    switches: tuple[Switch, ...]
     allowed: tuple[AllowedSteps, ...]
     prechecks: tuple[RabbitmqPrecheck, ...]
     experience: tuple[Experience, ...]
