@@ -137,6 +137,10 @@ def main():
             inspect(host, names)
         case ["image", "inspect", "--format", text, *ids] if "RepoTags" in text:
             image_inspect(host, ids)
+        case ["volume", "ls", "--format", _]:
+            print("kolla_logs")
+        case ["image", "ls", "--format", _]:
+            print("\n".join(sorted({container["image"] for container in load(host)})))
         case ["exec", *rest]:
             execute(host, rest)
         case ["cp", source, target]:

@@ -12,7 +12,8 @@ import pytest
 from tests.cloud_kit.hosts import has_server
 from tests.cloud_kit.scripts import run_script
 from tests.cloud_kit.whole import SMILE, WholeCloud
-from upgrader.facts.parse import database_answer, sections
+from upgrader.facts.parse import sections
+from upgrader.facts.server import database_answer
 
 pytestmark = pytest.mark.skipif(not has_server(), reason="needs mariadb-server: mariadbd and mariadb-dump on PATH")
 

@@ -55,7 +55,9 @@ def test_hosts_that_answer_and_hosts_that_do_not(made: FolderCloud, tmp_path: Pa
     assert "onnect" in c.error
     assert facts.reading.release == "2025.1"
     assert len(facts.reading.evidence) == 2
-    assert all(call[0] in {"info", "ps", "inspect"} for call in made.argv("a"))
+    assert all(call[0] in {"info", "ps", "inspect"} or call[1] == "ls" for call in made.argv("a"))
+    assert (a.volumes, len(a.images or ())) == (("kolla_logs",), 2)
+    assert facts.observed.volumes is None, "a host that was not read may have more"
 
 
 def test_no_host_at_all_is_an_error_in_ansibles_words(made: FolderCloud, tmp_path: Path) -> None:

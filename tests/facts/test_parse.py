@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upgrader.facts.parse import database_answer, host_facts, schema_heads, sections, unreachable_host
+from upgrader.facts.host import host_facts, unreachable_host
+from upgrader.facts.parse import sections
+from upgrader.facts.server import database_answer, schema_heads
 from upgrader.model import SchemaHead
 
 SAMPLES = Path(__file__).parent / "samples"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cloud_kit.facts import cloud, container, heads_of, host, names
-from upgrader.facts.parse import host_facts
+from upgrader.facts.host import host_facts
 from upgrader.facts.reading import is_kolla, read_release
 
 SERVICES = ("cron", "keystone", "mariadb", "memcached", "neutron_server", "nova_api")

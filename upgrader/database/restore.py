@@ -19,8 +19,9 @@ from upgrader.database.manifest import Manifest, must_be_whole
 from upgrader.database.take import NONE
 from upgrader.errors import UpgraderError
 from upgrader.facts.observe import database_hosts
-from upgrader.facts.parse import Sections, schema_heads, sections
+from upgrader.facts.parse import Sections, sections
 from upgrader.facts.plays import own_play, shown, work_folder
+from upgrader.facts.server import schema_heads
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts, Code, Finding
 from upgrader.runner.base import Cancelled, EventSink, PlayResult, Runner

@@ -19,8 +19,9 @@ from upgrader.config import Site
 from upgrader.database import manifest as parts
 from upgrader.database.manifest import BackupSet, sha256_of
 from upgrader.facts.observe import database_hosts, group_hosts_seen
-from upgrader.facts.parse import Sections, galera_facts, schema_heads, sections
+from upgrader.facts.parse import Sections, sections
 from upgrader.facts.plays import own_play, shown, work_folder
+from upgrader.facts.server import galera_facts, schema_heads
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts, Code, Finding
 from upgrader.probes.keystone import ANSWER as TOKEN_ANSWER

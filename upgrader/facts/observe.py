@@ -14,10 +14,14 @@ from typing import Any
 from upgrader.config import Site
 from upgrader.errors import EnvironmentMissingError
 from upgrader.facts.heads import ReleaseNames
-from upgrader.facts.parse import DatabaseAnswer, database_answer, host_facts, unreachable_host
+from upgrader.facts.host import host_facts, unreachable_host
 from upgrader.facts.plays import HasHosts, cloud_hosts, own_play, shown
 from upgrader.facts.reading import read_release
-from upgrader.facts.services import ANSWERS, services_of
+from upgrader.facts.records import SECTION as RECORDS
+from upgrader.facts.records import observed_records
+from upgrader.facts.server import DatabaseAnswer, database_answer
+from upgrader.facts.services import ANSWERS, service_values, services_of
+from upgrader.facts.whole import observed_database, observed_hosts
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts, HostFacts, SchemaHead
 from upgrader.observed import Observed
@@ -67,7 +71,7 @@ def observe_play(
         "observe",
         playbook,
         cloud_hosts(inventory),
-        values=(("upgrader_heads", heads), *values),
+        values=(("upgrader_heads", heads), *service_values(inventory, asked=heads), *values),
         collect=(LOOK, ANSWER, *ANSWERS, *collect),
         variables=heads,
     )
@@ -97,7 +101,9 @@ def facts_of(
         heads=rows,
         heads_error=error,
         reading=read_release(seen, rows, names),
-        observed=Observed(**services_of(result, seen, inventory)),
+        observed=_observed(seen, answers, services_of(result, seen, inventory))
+        if heads
+        else Observed(**observed_hosts(seen)),
     )
 
 
@@ -119,7 +125,7 @@ def _host(name: str, groups: Sequence[str], result: PlayResult, answers: Mapping
     found = result.collected.get(LOOK, {}).get(name)
     if found is None or found.get("unreachable") or "stdout" not in found:
         return unreachable_host(name, groups, _why(name, found, result))
-    facts = host_facts(name, groups, str(found["stdout"]))
+    facts = host_facts(name, groups, str(found["stdout"]), heard=str(found.get("heard_at", "")))
     return facts.model_copy(update={"galera": answers[name].galera}) if name in answers else facts
 
 
@@ -141,10 +147,24 @@ def _answers(result: PlayResult) -> dict[str, DatabaseAnswer]:
     return found
 
 
+def _observed(
+    hosts: tuple[HostFacts, ...], answers: Mapping[str, DatabaseAnswer], services: Mapping[str, Any]
+) -> Observed:
+    """Every part that somebody told of. Records are taken from one server: one that is whole, if any is."""
+    asked = [answer for answer in answers.values() if answer.said.lines.get(RECORDS)]
+    believed = min(asked, key=lambda answer: (not answer.healthy, RECORDS in answer.said.failed), default=None)
+    return Observed(
+        **observed_hosts(hosts),
+        **(observed_records(believed.said) if believed else {}),
+        database=observed_database(hosts, answers),
+        **services,
+    )
+
+
 def _heads(answers: Mapping[str, DatabaseAnswer]) -> tuple[tuple[SchemaHead, ...], str]:
     """Heads from the server that is most to be believed; the cluster's others only when it did not answer."""
     readable = [answer for answer in answers.values() if answer.heads is not None]
-    believed = [answer for answer in readable if answer.galera.state == "Synced" and answer.galera.status == "Primary"]
+    believed = [answer for answer in readable if answer.healthy]
     for answer in (*believed, *readable):
         return answer.heads or (), ""
     errors = [f"{host}: {answer.error}" for host, answer in answers.items() if answer.error]

@@ -23,8 +23,11 @@ ask() {
 
 question_galera() { cat <<'SQL'
 -- upgrader: galera
-SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_size', 'wsrep_cluster_status', 'wsrep_local_state_comment', 'wsrep_ready');
+SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_size', 'wsrep_cluster_status', 'wsrep_local_state_comment', 'wsrep_ready', 'wsrep_local_index', 'wsrep_flow_control_paused');
 SELECT 'version', VERSION();
+SELECT 'setting', LOWER(variable_name), global_value, global_value_origin FROM information_schema.system_variables
+WHERE variable_name IN ('READ_ONLY', 'WSREP_DESYNC', 'WSREP_ON', 'WSREP_REJECT_QUERIES', 'WSREP_OSU_METHOD', 'WSREP_SST_METHOD', 'INNODB_FAST_SHUTDOWN')
+ORDER BY variable_name;
 SQL
 }
 

@@ -133,6 +133,8 @@ class Account:
             self._last_trouble[kind, host] = trouble
         if host and task in self._play.collect and kind != "task_start":
             kept = {key: value for key, value in result.items() if key != "invocation"}
+            if data.get("end"):
+                kept["heard_at"] = _text(data["end"])  # this machine's time, UTC: what a host's clock is held against
             self._collected.setdefault(task, {})[host] = self._redactor.value(kept)
         event = TaskEvent(
             counter=self._counter + 1,

@@ -24,6 +24,26 @@ ID=debian
 """
 
 
+SYSTEM = "system"
+"""File of a host's folder with the sections that facts/observe.sh would print of the host itself."""
+
+
+def system(address: str, *more: str) -> dict[str, list[str]]:
+    """Section → lines of a host in good order; `more` are addresses it holds besides its own."""
+    held = [
+        "1: lo    inet 127.0.0.1/8 scope host lo",
+        f"2: eth0    inet {address}/24 brd 10.20.0.255 scope global eth0",
+        *(f"2: eth0    inet {one}/32 scope global eth0" for one in more),
+    ]
+    return {
+        "kernel": ["6.1.0-40-amd64"],
+        "sdk": ["docker\t7.1.0"],
+        "addresses": held,
+        "iptables": ["0"],
+        "clock": ["synchronised\tyes"],
+    }
+
+
 def globals_yml(release: str) -> str:
     return f"""---
 # Kolla-Ansible settings of the sandbox. Comments and order are the operator's: whoever edits this keeps them.

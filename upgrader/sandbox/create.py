@@ -145,12 +145,13 @@ def _hosts(root: Path, plan: Blueprint, counts: tuple[int, int, int], wanted: se
     members = inventory.members(plan.release, counts)
     cloud = store.read(f"{root}/toolchains/{plan.release}/share/kolla-ansible/ansible/sandbox.json")
     keys = [identity.new_key() for _ in range(2)]
-    for name in inventory.host_names(counts):
+    for last_byte, name in enumerate(inventory.host_names(counts), 11):
         host = world.Host(str(root), name)
         for folder in ("containers", "images", "config", "volumes", "etc", "tmp"):
             os.makedirs(f"{host.dir}/{folder}", mode=0o700)  # noqa: PTH103
         store.write_bytes(f"{host.dir}/etc/os-release", contents.OS_RELEASE.encode())
         set_free_space(root, name, _FREE_KIB * 1024)
+        set_system(root, name, **contents.system(f"10.20.0.{last_byte}", *([contents.VIP] if last_byte == 11 else [])))
         if name in members["keystone"]:
             os.makedirs(host.volume(identity.KEYS), mode=0o700)  # noqa: PTH103
             for number, key in enumerate(keys):
@@ -175,6 +176,21 @@ def _deploy(root: str, name: str, cloud: dict[str, object], groups: dict[str, li
         run(step)
         for container in step.mine():
             run(replace(step, args={**step.args, "do": "restart", "container": container}))
+
+
+def set_system(root: Path, host: str, **lines: list[str]) -> None:
+    """What a host says of itself, by section of facts/observe.sh (kernel, sdk, addresses, iptables, clock)."""
+    path = f"{root}/hosts/{host}/{contents.SYSTEM}"
+    known = store.read_if_there(f"{path}.json") or {}
+    known |= lines
+    store.write(f"{path}.json", known)
+    text = "".join(f"@@{section}\n" + "".join(f"{line}\n" for line in told) for section, told in known.items())
+    store.write_bytes(path, text.encode())
+
+
+def set_clock(root: Path, host: str, ahead_seconds: float) -> None:
+    """Let a host's clock differ from this machine's."""
+    store.write_bytes(f"{root}/hosts/{host}/clock-shift", f"{ahead_seconds}\n".encode())
 
 
 def set_free_space(root: Path, host: str, free_bytes: int) -> None:

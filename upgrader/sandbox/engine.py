@@ -51,7 +51,9 @@ def _dispatch(host: world.Host, words: list[str]) -> int:
         case ["image", "inspect", "--format", form, *images] if form.startswith("{") and images:
             return _image_inspect(host, images)
         case ["image", "ls", *_]:
-            sys.stdout.write("".join(f"{image['tags'][0]}\n" for image in host.images()))
+            sys.stdout.write("".join(f"{reference}\n" for reference in host.image_names()))
+        case ["volume", "ls", "--format", "{{.Name}}"]:
+            sys.stdout.write("".join(f"{name}\n" for name in host.volumes()))
         case ["stop" | "start" as verb, name]:
             _stop_start(host, verb, name)
         case ["cp", source, "-"] if ":" in source:
@@ -158,7 +160,20 @@ def _exec(host: world.Host, words: list[str]) -> int:
             return _dump(host, _user(options), env.get("MYSQL_PWD", ""), names)
         case [program, "-", "issue" | "validate" as verb, url, user, _project] if program.endswith("/python"):
             return _token(host, verb, url, user, env)
+        case [program, "-", *question] if program.rpartition("/")[2] in ("python", "python3") and question:
+            return _service(host, name, question, env.get("UPGRADER_SECRET", ""))
     raise Refusal(f"the sandbox cannot run this in {name}: {' '.join(command)}", USAGE)
+
+
+def _service(host: world.Host, container: str, question: list[str], secret: str) -> int:
+    from upgrader.sandbox import answers
+
+    sys.stdin.read()  # the script that a real container would run
+    said = answers.answer(host, container, question, secret)
+    if said is None:
+        raise Refusal(f"the sandbox has no answer of {container} to {' '.join(question)}", USAGE)
+    _line(said)
+    return 0
 
 
 def _user(options: list[str]) -> str:
@@ -175,7 +190,8 @@ def _sql(host: world.Host, user: str, password: str) -> int:
     try:
         _connect(host, user, password)
         for line in _answer(host, words[2], words[3:], stdin):
-            sys.stdout.write(line + "\n")
+            # a client with --force goes on after a statement that failed
+            (sys.stderr if line.startswith("!") else sys.stdout).write(line.removeprefix("!") + "\n")
     except schemas.SqlError as error:
         raise Refusal(str(error)) from None
     return 0
@@ -187,7 +203,7 @@ def _connect(host: world.Host, user: str, password: str) -> None:
     schemas.login(host.root, user, password)
 
 
-def _answer(host: world.Host, word: str, rest: list[str], stdin: Iterator[str]) -> Iterator[str]:
+def _answer(host: world.Host, word: str, rest: list[str], stdin: Iterator[str]) -> Iterator[str]:  # noqa: PLR0912
     from upgrader.sandbox import schemas
 
     root = host.root
@@ -196,6 +212,7 @@ def _answer(host: world.Host, word: str, rest: list[str], stdin: Iterator[str]) 
     match word, rest:
         case "galera", []:
             yield from ("\t".join(pair) for pair in world.galera_status(root, host.name).items())
+            yield from ("\t".join(("setting", *row)) for row in world.galera_settings(root, host.name))
         case "heads", []:
             yield from ("\t".join(row) for row in schemas.head_rows(root))
         case "schemas", []:
@@ -206,6 +223,10 @@ def _answer(host: world.Host, word: str, rest: list[str], stdin: Iterator[str]) 
             yield from schemas.grant_statements(root)
         case "grants", []:
             yield from schemas.account_lines(root)
+        case "records", []:
+            from upgrader.sandbox import records
+
+            yield from records.answer(root, stdin)
         case "keystone-endpoint", []:
             yield from _endpoint(root)
         case "restore-schema", [name]:

@@ -116,6 +116,16 @@ class Host:
         )
         return True
 
+    def image_names(self) -> list[str]:
+        """References of the images, from the names of their files alone."""
+        return [name.replace("%2F", "/").replace("%25", "%") for name in store.names(f"{self.dir}/images")]
+
+    def volumes(self) -> list[str]:
+        try:
+            return sorted(name.removesuffix(".json") for name in os.listdir(f"{self.dir}/volumes"))  # noqa: PTH208
+        except FileNotFoundError:
+            return []
+
     def volume(self, name: str) -> str:
         return f"{self.dir}/volumes/{name}"
 
@@ -147,8 +157,13 @@ def galera_hosts(root: str) -> int:
 
 def galera_size(root: str, without: str = "") -> int:
     """How many running servers form the primary component."""
-    found = (Host(root, name).container("mariadb") for name in hosts(root) if name != without)
-    return sum(1 for server in found if server and server["status"] == "running" and server.get("joined"))
+    return sum(1 for name in galera_members(root) if name != without)
+
+
+def galera_members(root: str) -> list[str]:
+    """Hosts whose running servers form the primary component."""
+    found = ((name, Host(root, name).container("mariadb")) for name in hosts(root))
+    return [name for name, server in found if server and server["status"] == "running" and server.get("joined")]
 
 
 def galera_recover(root: str, first: str) -> None:
@@ -169,7 +184,33 @@ def galera_status(root: str, host: str) -> dict[str, str]:
     return {
         "wsrep_cluster_size": str(galera_size(root)) if joined else "1",
         "wsrep_cluster_status": "Primary" if joined else "non-Primary",
+        "wsrep_flow_control_paused": "0",
+        "wsrep_local_index": str(galera_members(root).index(host)) if joined else str(2**64 - 1),
         "wsrep_local_state_comment": "Synced" if joined else "Initialized",
         "wsrep_ready": "ON" if joined else "OFF",
         "version": f"{version}-MariaDB-log",
-    }
+    } | _planted(root, host, "galera")
+
+
+def galera_settings(root: str, host: str) -> list[tuple[str, str, str]]:
+    """(variable, value, where the value comes from) of a server as the mariadb role leaves it."""
+    values = {
+        "innodb_fast_shutdown": "1", "read_only": "OFF", "wsrep_desync": "OFF", "wsrep_on": "ON",
+        "wsrep_osu_method": "TOI", "wsrep_reject_queries": "NONE", "wsrep_sst_method": "mariabackup",
+    }  # fmt: skip
+    configured = ("wsrep_on", "wsrep_sst_method")
+    planted = _planted(root, host, "settings")
+    return [
+        (
+            name,
+            planted.get(name, value),
+            "SQL" if name in planted else "CONFIG" if name in configured else "COMPILE-TIME",
+        )
+        for name, value in values.items()
+    ]
+
+
+def _planted(root: str, host: str, kind: str) -> dict[str, str]:
+    """What a server is to say instead: see faults.damage_answer."""
+    changes = (store.read_if_there(f"{root}/services.json") or {}).get(kind, {})
+    return {**changes.get("", {}), **changes.get(host, {})}
