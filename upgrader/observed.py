@@ -22,6 +22,8 @@ class BrokerFacts(Value):
     error: str = ""
     version: str | None = None
     """The oldest version among the running nodes."""
+    expected: int | None = None
+    """Hosts of group rabbitmq."""
     nodes: tuple[str, ...] | None = None
     """Members of the cluster, running or not."""
     running: tuple[str, ...] | None = None
@@ -80,7 +82,9 @@ class BackendFacts(Value):
     error: str = ""
     total: int | None = None
     down: tuple[str, ...] | None = None
-    """`backend/server (host that says so)`."""
+    """`backend/server (hosts that say so)`."""
+    dead: tuple[str, ...] | None = None
+    """`backend (hosts that say so)` without any server that takes requests."""
 
 
 class FernetFacts(Value):
@@ -91,6 +95,8 @@ class FernetFacts(Value):
     odd: tuple[str, ...] | None = None
     """Hosts whose keys differ from the majority's, or that have none."""
     primary_age_hours: float | None = None
+    rotation_hours: float | None = None
+    """How often the site rotates them."""
     count: int | None = None
 
 
@@ -103,6 +109,8 @@ class CacheFacts(Value):
     down: tuple[str, ...] | None = None
     version: str | None = None
     master: tuple[str, ...] | None = None
+    unlinked: tuple[str, ...] | None = None
+    """Replicas whose link to the master is down."""
 
 
 class OvnFacts(Value):
@@ -118,6 +126,8 @@ class CephFacts(Value):
     health: str | None = None
     """`HEALTH_OK`, `HEALTH_WARN`, `HEALTH_ERR`."""
     noout: bool | None = None
+    checks: tuple[str, ...] | None = None
+    """`CHECK: message` of what stands behind the health."""
 
 
 class NovaFacts(Value):

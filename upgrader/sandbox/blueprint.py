@@ -37,8 +37,11 @@ _GROUPS = {
     "neutron_metadata_agent": ("neutron-metadata-agent",),
 }
 _KEYS = {"openvswitch_db": "openvswitch-db-server"}
-_PATCH = {"10.6": "10.6.22", "10.11": "10.11.13", "11.4": "11.4.8"}
-"""Full server version for the series in an image; the data names the series only."""
+_PATCH = {
+    "10.6": "10.6.22", "10.11": "10.11.13", "11.4": "11.4.8",
+    "3.12": "3.12.14", "3.13": "3.13.7", "4.0": "4.0.9", "4.1": "4.1.8", "4.2": "4.2.4",
+}  # fmt: skip
+"""Full version for the series in an image; the data names the series only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class Blueprint:
     kolla: str
     """Version of kolla-ansible that deploys it, also the `kolla_version` label of its images."""
     mariadb: str
+    rabbitmq: str
     roles: tuple[str, ...]
     """Roles in the order of their plays; nova-cell is part of nova."""
     containers: tuple[Container, ...]
@@ -110,14 +114,16 @@ def blueprint(release: str) -> Blueprint:
     """Raises KeyError or FileNotFoundError for a release that the graph does not know."""
     node = _data(f"releases/{release}.toml")
     order = [role["name"] for role in _data(f"service_order/{release}.toml")["roles"]]
-    series = _data(f"components/{release}.toml")["components"]["mariadb"].split()[0]
+    parts = _data(f"components/{release}.toml")["components"]
+    series = {name: parts[name].split()[0] for name in ("mariadb", "rabbitmq")}
     known = {item["name"]: item for item in _data("containers.toml")["containers"]}
     containers = [_container(known[name], order) for name in CONTAINERS if _in(known[name], release)]
     wanted = {item.role for item in containers} | {"nova"}
     return Blueprint(
         release=release,
         kolla=node["kolla_ansible"]["newest"],
-        mariadb=_PATCH.get(series, f"{series}.1"),
+        mariadb=_PATCH.get(series["mariadb"], f"{series['mariadb']}.1"),
+        rabbitmq=_PATCH.get(series["rabbitmq"], f"{series['rabbitmq']}.1"),
         roles=tuple(role for role in order if role in wanted),
         containers=tuple(containers),
         schema_tasks=tuple(

@@ -12,9 +12,10 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from upgrader.errors import UsageError
-from upgrader.sandbox import schemas, store, world
+from upgrader.sandbox import answers, identity, schemas, store, world
 
 KINDS = {
     "fail": "the task fails, with `message`",
@@ -50,6 +51,38 @@ def damage_head(root: Path, database: str, *heads: str) -> None:
     if schemas.load(str(root), database) is None:
         raise UsageError(f"The sandbox has no schema {database}.")
     schemas.set_heads(str(root), database, list(heads))
+
+
+def damage_answer(root: Path, service: str, host: str = "", **changes: Any) -> None:
+    """Let a service say something else: fields of the answers in answers.py, on one host or on all.
+
+    `service` is the question's first word (rabbitmq, haproxy, proxysql, fernet, memcached). Without changes it says
+    the truth again; `error="words"` alone does not silence it, a stopped container does.
+    """
+    path = f"{root}/{answers.OVERRIDES}"
+    known = store.read_if_there(path) or {}
+    said = known.setdefault(service, {})
+    if changes:
+        said[host] = {**said.get(host, {}), **changes}
+    else:
+        said.pop(host, None)
+    store.write(path, known)
+
+
+def plant_queues(root: Path, **counts: int) -> None:
+    """Queues the broker has besides the usual ones, as counts named like those of BrokerFacts; none: as at first."""
+    path = root / "broker.json"
+    if counts:
+        store.write(str(path), counts)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def damage_keys(root: Path, host: str) -> None:
+    """Give one host's Keystone another primary Fernet key than the others have."""
+    folder = Path(world.Host(str(root), host).volume(identity.KEYS))
+    numbers = sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
+    store.write_bytes(str(folder / str(numbers[-1])), identity.new_key())
 
 
 def damage_container(root: Path, host: str, container: str, **changes: str) -> None:

@@ -99,6 +99,8 @@ def _ensure_image(step: Step, name: str, reference: str) -> bool:
     labels["name"] = step.cloud["containers"][name]["image"]
     if name == "mariadb":
         labels["mariadb_version"] = version["mariadb"]
+    if name == "rabbitmq":
+        labels["rabbitmq_version"] = version.get("rabbitmq", "")
     added = step.host.add_image(reference, labels)
     if added:
         step.note(f"pull:{step.host.name}:{name}:{step.release}")

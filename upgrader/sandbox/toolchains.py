@@ -97,7 +97,8 @@ def _cloud(plan: Blueprint) -> dict[str, Any]:
         },
         "heads": heads(),
         "versions": {
-            known: {"kolla": blueprint(known).kolla, "mariadb": blueprint(known).mariadb} for known in releases()
+            known: {name: getattr(blueprint(known), name) for name in ("kolla", "mariadb", "rabbitmq")}
+            for known in releases()
         },
     }
 

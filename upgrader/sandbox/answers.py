@@ -1,0 +1,107 @@
+"""What the sandbox's services say of themselves: the answers that facts/inside/*.py would give in real containers.
+
+Taken from the sandbox's own state wherever there is one (containers, the database cluster, key files), so that a
+stopped container shows up in its neighbours' answers as it would in a cloud. What has no state is healthy, unless
+`<root>/services.json` says otherwise (see faults.damage_answer).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from upgrader.sandbox import identity, store, world
+
+OVERRIDES = "services.json"
+QUEUES = {"quorum_queues": 26, "stream_queues": 8, "non_default_exchanges": 14}
+"""A broker that was prepared for durable queues, replies and fanouts included; every other count is nought."""
+ZERO = (
+    "classic_queues", "mirrored_queues", "non_quorum_queues", "non_durable_queues", "transient_queues",
+    "under_replicated_queues",
+)  # fmt: skip
+BACKENDS = (
+    "keystone", "glance_api", "nova_api", "nova_metadata", "nova_novncproxy", "placement_api", "neutron_server",
+    "cinder_api", "heat_api", "heat_api_cfn", "horizon",
+)  # fmt: skip
+"""Containers behind HAProxy; the database is behind ProxySQL."""
+MEMCACHED = "1.6.18"
+
+
+def answer(host: world.Host, container: str, words: list[str], secret: str) -> dict[str, Any] | None:
+    """The answer of a container to `python3 - WORD …`; None when it is never asked that."""
+    said: dict[str, Any]
+    match container, words:
+        case "rabbitmq", ["rabbitmq"]:
+            said = broker(host)
+        case "haproxy", ["haproxy"]:
+            said = _servers(host.root, BACKENDS)
+        case "kolla_toolbox", ["proxysql", _, _]:
+            said = _database(host.root)
+        case "keystone", ["fernet"]:
+            said = _keys(host, secret)
+        case "memcached", ["memcached", _]:
+            said = {"version": MEMCACHED}
+        case _:
+            return None
+    changes = store.read_if_there(f"{host.root}/{OVERRIDES}") or {}
+    for name in ("", host.name):
+        said |= changes.get(words[0], {}).get(name, {})
+    return said
+
+
+def broker(host: world.Host) -> dict[str, Any]:
+    """A node's view; the first running one counts. Queues may be planted in `<root>/broker.json`."""
+    members = [world.Host(host.root, name) for name in world.hosts(host.root)]
+    nodes = [item for item in members if item.container("rabbitmq")]
+    running = [item for item in nodes if item.running("rabbitmq")]
+    said: dict[str, Any] = {
+        "nodes": [f"rabbit@{item.name}" for item in nodes],
+        "running": [f"rabbit@{item.name}" for item in running],
+        "versions": {f"rabbit@{item.name}": _version(item) for item in running},
+        "partitions": [],
+        "alarms": [],
+        "maintenance": [],
+        "disabled_flags": [],
+    }
+    if running and running[0].name == host.name:
+        planted = store.read_if_there(f"{host.root}/broker.json") or {}
+        said["counts"] = dict.fromkeys(ZERO, 0) | QUEUES | planted
+    return said
+
+
+def _version(host: world.Host) -> str:
+    image = host.image(str((host.container("rabbitmq") or {}).get("image", ""))) or {"labels": {}}
+    return str(image["labels"].get("rabbitmq_version", ""))
+
+
+def _servers(root: str, containers: tuple[str, ...]) -> dict[str, Any]:
+    down, dead, total = [], [], 0
+    hosts = [world.Host(root, name) for name in world.hosts(root)]
+    for name in containers:
+        found = [(host.name, seen) for host in hosts if (seen := host.container(name))]
+        bad = [host for host, seen in found if seen["status"] != "running" or seen["health"] == "unhealthy"]
+        total += len(found)
+        down += [[f"{name}_back", host, "DOWN"] for host in bad]
+        if found and len(bad) == len(found):
+            dead.append(f"{name}_back")
+    return {"total": total, "down": down, "dead": dead}
+
+
+def _database(root: str) -> dict[str, Any]:
+    found = [(name, seen) for name in world.hosts(root) if (seen := world.Host(root, name).container("mariadb"))]
+    bad = [name for name, seen in found if seen["status"] != "running" or not seen.get("joined")]
+    return {
+        "total": len(found),
+        "down": [["galera", f"{name}:3306", "ONLINE in 3"] for name in bad],
+        "dead": ["galera"] if found and len(bad) == len(found) else [],
+    }
+
+
+def _keys(host: world.Host, secret: str) -> dict[str, Any]:
+    import time
+
+    from upgrader.facts.inside import fernet
+
+    try:
+        return fernet.keys(host.volume(identity.KEYS), secret.encode(), time.time())
+    except FileNotFoundError:
+        return {"keys": {}, "primary_age_hours": None}
