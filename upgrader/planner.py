@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 from upgrader import __version__
-from upgrader.conditions import Known, holds
 from upgrader.graph import Hop, ReleaseGraph, services_of, way_back
 from upgrader.model import (
     Binding,
@@ -31,35 +31,11 @@ from upgrader.model import (
 from upgrader.policy import Verdict, check_request, judge_path
 from upgrader.states import FORWARD, INFO, State
 
-_HOST_SYSTEMS = {
-    # ID and VERSION_ID of os-release → the name in the release graph
-    "debian-11": "debian-bullseye",
-    "debian-12": "debian-bookworm",
-    "ubuntu-20.04": "ubuntu-focal",
-    "ubuntu-22.04": "ubuntu-jammy",
-    "ubuntu-24.04": "ubuntu-noble",
-    "centos-9": "centos-stream9",
-    "centos-10": "centos-stream10",
-}
+if TYPE_CHECKING:
+    from upgrader.graph.records import Action
+    from upgrader.record import SiteRecord
 
-BY_STAGES: Mapping[str, str] = {
-    "common-deploy-env": "toolchain",
-    "common-install-deps": "toolchain",
-    "2023.2-ansible-core": "toolchain",
-    "2024.1-ansible-core": "toolchain",
-    "2024.2-python-310": "toolchain",
-    "2025.1-ansible-core": "toolchain",
-    "2025.2-ansible-core": "toolchain",
-    "2026.1-ansible-core": "toolchain",
-    "common-prechecks": "preflight",
-    "common-config-backup": "backup",
-    "common-db-backup": "backup",
-    "common-pull": "pull",
-    "common-passwords": "upgrade",
-    "common-upgrade": "upgrade",
-    "2024.2-proxysql-password": "upgrade",
-}
-"""Actions of the graph that this tool carries out itself, and where: they are not the operator's to do by hand."""
+Applies = Literal["yes", "no", "unknown"]
 
 Typed = Callable[[str, str], tuple[str, ...]]
 """(release, stage) → the kolla-ansible commands an operator would type for it."""
@@ -80,17 +56,18 @@ class Goal:
 class SiteFacts:
     """What is known of a site besides the release graph."""
 
-    facts: CloudFacts
-    hosts: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """(host, groups) of the inventory, sorted."""
-    groups: frozenset[str] = frozenset()
-    """Every group of the inventory, empty ones too."""
-    settings: Mapping[str, str] = field(default_factory=dict)
+    record: SiteRecord
+    findings: tuple[Finding, ...] = ()
+    """Everything that gates, policies and probes found on the path, in order, with what was accepted of it."""
     passwords: frozenset[str] | None = None
     """Names in passwords.yml; None: could not be read."""
     binding: Binding = field(default_factory=Binding)
     lineage: str = ""
     serial: int = 0
+
+    @property
+    def facts(self) -> CloudFacts:
+        return self.record.facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +88,7 @@ def plan(graph: ReleaseGraph, goal: Goal, site: SiteFacts | None = None, frame: 
     reading = site.facts.reading if site else None
     hops = check_request(graph, goal.source, goal.target, goal.hops, reading)
     verdicts = judge_path(graph, hops[0].source, hops[-1].target, goal.hops, reading)
-    known = _known(graph, site)
-    plans = tuple(_hop_plan(graph, hop, site, known, frame) for hop in hops)
+    plans = tuple(_hop_plan(graph, hop, site, frame) for hop in hops)
     return Plan.model_validate(
         {
             "site": site.facts.site if site else "",
@@ -126,9 +102,9 @@ def plan(graph: ReleaseGraph, goal: Goal, site: SiteFacts | None = None, frame: 
             "graph_version": graph.version,
             "graph_sha256": graph.sha256,
             "hops": plans,
-            "findings": (*_warnings(verdicts), *_open_points(plans, site), *_missing_toolchains(plans, frame)),
+            "findings": (*(_found(site) if site else _warnings(verdicts)), *_missing_toolchains(plans, frame)),
             "binding": site.binding if site else Binding(),
-            "hosts": site.hosts if site else (),
+            "hosts": site.record.hosts if site else (),
         }
     )
 
@@ -146,28 +122,10 @@ def _containers(facts: CloudFacts) -> tuple[str, ...]:
     return tuple(container.name for host in facts.hosts for container in host.containers)
 
 
-def _known(graph: ReleaseGraph, site: SiteFacts | None) -> Known:
-    """What conditions can be decided from."""
-    if site is None:
-        return Known()
-    running = services_of(graph, _containers(site.facts))
-    all_read = all(host.reachable and not host.error for host in site.facts.hosts)
-    deployable = {container.role for container in graph.containers.containers} if all_read else set()
-
-    def enabled(name: str) -> bool | None:
-        service = name.replace("_", "-")
-        if service in running:
-            return True
-        return False if service in deployable else None
-
-    systems = frozenset(_HOST_SYSTEMS.get(host.os, host.os.split(".")[0]) for host in site.facts.hosts)
-    return Known(site.settings, enabled, systems if all_read and "" not in systems else None, site.groups or None)
-
-
 # ---------------------------------------------------------------- one hop
 
 
-def _hop_plan(graph: ReleaseGraph, hop: Hop, site: SiteFacts | None, known: Known, frame: Frame) -> HopPlan:
+def _hop_plan(graph: ReleaseGraph, hop: Hop, site: SiteFacts | None, frame: Frame) -> HopPlan:
     rows = way_back(graph, hop, services_of(graph, _containers(site.facts)) if site else None)
     names = [name for name in hop.passwords.added if site is None or name not in (site.passwords or ())]
     return HopPlan.model_validate(
@@ -181,11 +139,11 @@ def _hop_plan(graph: ReleaseGraph, hop: Hop, site: SiteFacts | None, known: Know
             "components": tuple(
                 Component(name=change.name, before=change.before, after=change.after) for change in hop.components
             ),
-            "by_hand": _by_hand(graph, hop, known),
+            "by_hand": _by_hand(graph, hop, site.record if site else None),
             "way_back": rows,
             "ponr": _ponr(rows),
             "settings": (("openstack_release", hop.target),),
-            "groups_added": tuple(name for name in hop.groups.added if site is None or name not in site.groups),
+            "groups_added": tuple(name for name in hop.groups.added if site is None or name not in site.record.groups),
             "passwords_added": tuple(names),
         }
     )
@@ -219,22 +177,41 @@ def _stage_way(state: State, rows: tuple[WayBack, ...]) -> Way:
     return Way.REDEPLOY if way is Way.RESTORE and not needs_restore else way
 
 
-def _by_hand(graph: ReleaseGraph, hop: Hop, known: Known) -> tuple[ByHand, ...]:
+def _by_hand(graph: ReleaseGraph, hop: Hop, record: SiteRecord | None) -> tuple[ByHand, ...]:
+    answer = _paper if record is None else _judge(graph, hop, record)
     return tuple(
         ByHand(
             id=action.id,
             title=action.title,
             when=action.when,
             severity=action.severity,
-            condition=action.applies_if,
-            applies=holds(action.applies_if, known),
+            condition=_condition(action),
+            applies=answer(action),
             detail=action.detail,
             fix=(*action.commands, *(f"{key}: {value}" for key, value in action.settings.items())),
             source=action.source,
         )
         for action in graph.actions(hop)
-        if action.severity in ("blocker", "required") and action.id not in BY_STAGES
+        if action.severity in ("blocker", "required") and not action.done_by
     )
+
+
+def _condition(action: Action) -> str:
+    """For people: the words where the data have some, else the expression without what only machines need."""
+    return action.condition_text or " ".join(action.applies_if.replace(" | bool", "").split())
+
+
+def _paper(action: Action) -> Applies:
+    """Without a site nothing is known; conditions are not even read, which would cost a template engine's start."""
+    return "yes" if action.applies_if == "always" and not action.satisfied_if else "unknown"
+
+
+def _judge(graph: ReleaseGraph, hop: Hop, record: SiteRecord) -> Callable[[Action], Applies]:
+    """The answer that gates give: whether an action is still to be done."""
+    from upgrader.gates import World, judge_action
+
+    world = World(record, graph, hop)
+    return lambda action: judge_action(world, action).answer
 
 
 def _ponr(rows: tuple[WayBack, ...]) -> str:
@@ -267,27 +244,9 @@ def _warnings(verdicts: tuple[Verdict, ...]) -> tuple[Finding, ...]:
     )
 
 
-def _open_points(hops: tuple[HopPlan, ...], site: SiteFacts | None) -> tuple[Finding, ...]:
-    """What was seen of the site and has to be settled: blockers of the first hop that apply, groups, hosts not read."""
-    if site is None:
-        return ()
-    found = [
-        Finding(id="host-not-read", code=Code.FAILURE, host=host.name, message=host.error or "it did not answer")
-        for host in site.facts.hosts
-        if not host.reachable or host.error
-    ]
-    told: set[str] = set()
-    for hop in hops:
-        for item in hop.by_hand:
-            certain = item.severity == "blocker" and item.applies == "yes" and item.condition != "always"
-            if certain and item.id not in told:
-                told.add(item.id)
-                message = f"{item.title} (before {hop.target}; this cloud: {item.condition})"
-                explain = f"upgrader plan --to {hops[-1].target} --explain {item.id}"
-                found.append(Finding(id=item.id, code=Code.WARNING, message=message, next=explain))
-    if site.passwords is None:
-        found.append(Finding(id="passwords-not-read", code=Code.WARNING, message="passwords.yml could not be read"))
-    return tuple(found)
+def _found(site: SiteFacts) -> tuple[Finding, ...]:
+    """What was found of the site and is not good."""
+    return tuple(finding for finding in site.findings if finding.code is not Code.SUCCESS)
 
 
 def _missing_toolchains(hops: tuple[HopPlan, ...], frame: Frame) -> tuple[Finding, ...]:

@@ -9,58 +9,203 @@ from __future__ import annotations
 import secrets
 import shutil
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import Any
 
 from upgrader.config import Site
 from upgrader.durable import make_dir, write_atomic
-from upgrader.errors import EnvironmentMissingError
+from upgrader.effective import compute
+from upgrader.errors import ConfigError, EnvironmentMissingError
 from upgrader.facts.binding import bind
 from upgrader.facts.names import release_names
 from upgrader.facts.observe import observe
+from upgrader.findings import Path, Room, find_path, in_order, judge_checklist, judge_site, with_life
+from upgrader.gates import variables_needed
 from upgrader.graph import ReleaseGraph
-from upgrader.journal import open_journal
+from upgrader.journal import FindingMemory, open_journal
 from upgrader.journal.place import exists
+from upgrader.keeping import custom_files, custom_folder, custom_options, keeping
 from upgrader.kolla.globals_yml import globals_files, read_globals
 from upgrader.kolla.inventory import Inventory, read_inventory
-from upgrader.kolla.passwords import keys, secret_values
+from upgrader.kolla.passwords import PasswordNames, names, secret_values
 from upgrader.kolla.toolchain import Toolchain, locate
 from upgrader.kolla.vault import Vault
-from upgrader.model import Binding, CloudFacts, Plan, ToolchainPin
+from upgrader.model import Binding, CloudFacts, Code, Finding, HostFacts, Plan, ToolchainPin
 from upgrader.planner import Frame, Goal, SiteFacts, plan
+from upgrader.probes.disk import local_disk
+from upgrader.record import Effective, SiteRecord
 from upgrader.runner.ansible import AnsibleRunner
+from upgrader.runner.base import Runner
 from upgrader.status_read import keep_seen
 
 KEY = "binding.key"
 LOOKS = "looks"
 Say = Callable[[str], None]
+Folder = Callable[[str], FilePath]
+"""Name → a folder for one play that does not exist yet."""
 
 
-def survey(site: Site, graph: ReleaseGraph, *, start: str = "", say: Say = lambda _line: None) -> SiteFacts:
-    """Look at the whole site. `start` helps to choose the toolchain to look with; `say` hears what goes on.
+def _silent(_line: str) -> None:
+    return
 
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One look at a site, with everything that gates judge it by. Nothing of it is judged yet."""
+
+    record: SiteRecord
+    path: Path
+    inventory: Inventory
+    passwords: frozenset[str] | None
+    """Every name in passwords.yml; None: it could not be read."""
+    troubles: tuple[Finding, ...] = ()
+    """What kept the look from being a whole one."""
+
+
+def survey(
+    site: Site,
+    graph: ReleaseGraph,
+    *,
+    start: str = "",
+    target: str = "",
+    whole: bool = True,
+    more: frozenset[str] = frozenset(),
+    say: Say = _silent,
+) -> Sight:
+    """Look at the whole site: hosts, inventory, and the effective variables of every release on the path.
+
+    `start` helps to choose the toolchain to look with, and names the release where a cloud does not; `target` is by
+    default the newest release that can be planned. `say` hears what goes on. With `whole`, a passwords.yml that cannot
+    be read is an error before anything is written; without, what needs no password is looked at all the same. `more`
+    are variables wanted besides those that gates ask for.
     Raises ConfigError for files that cannot be used, EnvironmentMissingError when no toolchain is built or no host
-    could be looked at, JournalError for a journal that cannot be read.
+    could be looked at, RefusedError for a path that makes no sense.
     """
     settings = read_settings(site)
     toolchain = looking_glass(site, graph, start or settings.get("openstack_release", ""))
     inventory = read_inventory(toolchain, site.inventory, site.vault_password_file)
-    names = keys(site.passwords, _vault(site, toolchain))  # a wrong vault password is found before anything is written
-    lineage, serial = _place_in_journal(site)
-    facts = look(site, graph, toolchain, inventory, say=say)
-    return SiteFacts(
+    names, troubles = _names(site, toolchain, whole=whole)
+    facts = look(site, graph, toolchain, inventory, heads=names is not None, say=say)
+    path = find_path(graph, facts.reading, start, target)
+    effective = effective_of(
+        site,
+        graph,
+        inventory,
+        path.releases or (toolchain.release,),
+        runner_of(site, toolchain, secrets=names is not None),
+        lambda name: _look_folder(site, name),
+        hosts=facts.hosts,
+        more=more,
+        say=say,
+    )
+    record = record_of(site, facts, inventory, names, effective)
+    return Sight(record, path, inventory, frozenset(names.all) if names else None, troubles)
+
+
+def record_of(
+    site: Site,
+    facts: CloudFacts,
+    inventory: Inventory,
+    names: PasswordNames | None,
+    effective: tuple[Effective, ...],
+) -> SiteRecord:
+    """What gates are given, from facts seen just now and what lies on this machine."""
+    folder = custom_folder(site, read_settings(site).get("node_custom_config", ""))
+    files = custom_files(folder)
+    return SiteRecord(
         facts=facts,
+        effective=effective,
         hosts=tuple(sorted((host, tuple(sorted(groups))) for host, groups in inventory.hosts.items())),
-        groups=frozenset(inventory.groups),
-        settings=settings,
-        passwords=frozenset(names),
-        binding=bind_now(site, graph, facts, inventory),
-        lineage=lineage,
-        serial=serial,
+        groups=tuple(sorted(inventory.groups)),
+        passwords=names.filled if names else None,
+        answers=site.answers,
+        config_files=files,
+        config_options=None if files is None else custom_options(folder, files),
+        keeping=keeping(site, names, inventory.hosts),
     )
 
 
-def observe_site(site: Site, graph: ReleaseGraph, *, say: Say = lambda _line: None) -> CloudFacts:
+def effective_of(
+    site: Site,
+    graph: ReleaseGraph,
+    inventory: Inventory,
+    releases: Sequence[str],
+    runner: Runner,
+    folder: Folder,
+    *,
+    hosts: Sequence[HostFacts] = (),
+    more: frozenset[str] = frozenset(),
+    say: Say = _silent,
+) -> tuple[Effective, ...]:
+    """Variables of each release, as its own Ansible computes them; a release whose toolchain is missing is left out.
+
+    `more` are names besides those that gates ask for. Contacts no host.
+    """
+    wanted = variables_needed(graph) | more
+    found = []
+    for release in dict.fromkeys(releases):
+        try:
+            toolchain = locate(site, release)
+        except EnvironmentMissingError:
+            continue
+        say(f"Working out the variables of {release} …")
+        found.append(compute(site, toolchain, inventory, wanted, runner, folder(f"effective-{release}"), hosts=hosts))
+    return tuple(found)
+
+
+def runner_of(site: Site, toolchain: Toolchain, *, secrets: bool = True) -> Runner:
+    """What plays are run with outside of a stage. It knows the site's secrets, so that no output holds one."""
+    return AnsibleRunner(secrets=secret_values(site.passwords, _vault(site, toolchain)) if secrets else ())
+
+
+def _look_folder(site: Site, name: str) -> FilePath:
+    folder = site.state_dir / LOOKS / f"{name}-{uuid.uuid4().hex}"
+    make_dir(folder.parent, exist_ok=True)
+    return folder
+
+
+def password_names(site: Site, toolchain: Toolchain) -> PasswordNames:
+    """Names in passwords.yml. Raises ConfigError when it cannot be read, or its vault not be opened."""
+    return names(site.passwords, _vault(site, toolchain))
+
+
+def _names(site: Site, toolchain: Toolchain, *, whole: bool) -> tuple[PasswordNames | None, tuple[Finding, ...]]:
+    try:
+        return password_names(site, toolchain), ()
+    except ConfigError as error:
+        if whole:
+            raise
+        return None, (
+            Finding(
+                id="passwords-not-read",
+                code=Code.FAILURE,
+                message=error.message,
+                why="Databases were not asked, and nobody can tell which passwords are missing.",
+                next=error.next_command,
+            ),
+        )
+
+
+def judged(site: Site, graph: ReleaseGraph, sight: Sight, *, checklist: bool = False) -> tuple[Finding, ...]:
+    """Every finding of a look, with what the journal remembers of it; the production checklist where it is wanted."""
+    room = Room(site.min_free_bytes, (local_disk(site.backup_dir), local_disk(site.state_dir)))
+    found = judge_site(graph, sight.path, sight.record, release_names(graph), room)
+    if checklist:
+        found += judge_checklist(sight.record, sight.path.source)
+    return with_life((*sight.troubles, *found), memory_of(site))
+
+
+def memory_of(site: Site) -> FindingMemory:
+    """What is remembered of findings; nothing where there is no journal yet."""
+    if not exists(site.state_dir):
+        return FindingMemory()
+    with open_journal(site.state_dir, readonly=True) as journal:
+        return journal.findings()
+
+
+def observe_site(site: Site, graph: ReleaseGraph, *, say: Say = _silent) -> CloudFacts:
     """Only the cloud itself, with whatever toolchain is built. Raises as `survey` does."""
     toolchain = looking_glass(site, graph, read_settings(site).get("openstack_release", ""))
     inventory = read_inventory(toolchain, site.inventory, site.vault_password_file)
@@ -68,15 +213,23 @@ def observe_site(site: Site, graph: ReleaseGraph, *, say: Say = lambda _line: No
 
 
 def look(
-    site: Site, graph: ReleaseGraph, toolchain: Toolchain, inventory: Inventory, *, say: Say = lambda _line: None
+    site: Site,
+    graph: ReleaseGraph,
+    toolchain: Toolchain,
+    inventory: Inventory,
+    *,
+    heads: bool = True,
+    say: Say = _silent,
 ) -> CloudFacts:
-    """One observation of the cloud, kept beside the journal for `status`. The play's own files go away after it."""
+    """One observation of the cloud, kept beside the journal for `status`. The play's own files go away after it.
+
+    Without `heads` nothing is asked that needs a password.
+    """
     say(f"Looking at {site.name} ({len(inventory.hosts)} hosts) …")
-    folder = site.state_dir / LOOKS / uuid.uuid4().hex
-    make_dir(folder.parent, exist_ok=True)
-    runner = AnsibleRunner(secrets=secret_values(site.passwords, _vault(site, toolchain)))
+    folder = _look_folder(site, "observe")
+    runner = runner_of(site, toolchain, secrets=heads)
     try:
-        facts = observe(site, toolchain, runner, folder, release_names(graph), inventory=inventory)
+        facts = observe(site, toolchain, runner, folder, release_names(graph), inventory=inventory, heads=heads)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     keep_seen(site, facts.document())
@@ -179,14 +332,23 @@ def bind_now(site: Site, graph: ReleaseGraph, facts: CloudFacts, inventory: Inve
     return bind(site, facts, inventory.sha256, binding_key(site), release_names(graph))
 
 
-def plan_site(site: Site, graph: ReleaseGraph, goal: Goal, *, say: Say = lambda _line: None) -> Plan:
+def plan_site(site: Site, graph: ReleaseGraph, goal: Goal, *, say: Say = _silent) -> Plan:
     """Look at the site and plan. Raises as `survey` and the planner do."""
     from datetime import UTC, datetime
 
     from upgrader.by_hand import typed
 
     graph.release(goal.target)  # a misspelt name is refused before the cloud is looked at
-    facts = survey(site, graph, start=goal.source, say=say)
+    sight = survey(site, graph, start=goal.source, target=goal.target, say=say)
+    lineage, serial = _place_in_journal(site)
+    facts = SiteFacts(
+        record=sight.record,
+        findings=in_order(judged(site, graph, sight), sight.path),
+        passwords=sight.passwords,
+        binding=bind_now(site, graph, sight.record.facts, sight.inventory),
+        lineage=lineage,
+        serial=serial,
+    )
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     frame = Frame(made_at=now, typed=typed(site), built=built_toolchains(site), usable=usable_toolchains(site))
     return plan(graph, goal, facts, frame)

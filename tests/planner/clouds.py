@@ -6,6 +6,8 @@ from upgrader.facts.names import release_names
 from upgrader.facts.reading import read_release
 from upgrader.graph import ReleaseGraph
 from upgrader.model import CloudFacts, ContainerFacts, HostFacts, SchemaHead
+from upgrader.observed import Observed
+from upgrader.policy.host_system import system_of
 
 CONTROL = ("keystone", "glance_api", "nova_api", "neutron_server", "mariadb", "memcached", "rabbitmq")
 COMPUTE = ("nova_compute", "nova_libvirt", "openvswitch_vswitchd")
@@ -43,4 +45,16 @@ def a_cloud(
     known = {} if heads_of == "none" else graph.heads(heads_of or release)
     heads = tuple(SchemaHead(database=name, heads=known[name]) for name in DATABASES if name in known)
     reading = read_release(hosts, heads, release_names(graph))
-    return CloudFacts(site="prod", observed_at="2026-11-22T14:00:00Z", hosts=tuple(hosts), heads=heads, reading=reading)
+    system = system_of(os)
+    observed = Observed(
+        host_systems=None if away or system is None else (system.id,),
+        containers=None if away else tuple(sorted({*CONTROL, *COMPUTE})),
+    )
+    return CloudFacts(
+        site="prod",
+        observed_at="2026-11-22T14:00:00Z",
+        hosts=tuple(hosts),
+        heads=heads,
+        reading=reading,
+        observed=observed,
+    )

@@ -11,8 +11,9 @@ from upgrader.cli.verb import Invocation, invocation, verb_app, with_site
 
 if TYPE_CHECKING:
     from upgrader.config import Site
-    from upgrader.model import ByHand, HopPlan, Plan
+    from upgrader.model import Plan
     from upgrader.planner import Goal
+    from upgrader.views.page import Page
 
 app = verb_app()
 
@@ -47,12 +48,12 @@ def plan(
     if as_json:
         _print_json(made)
         return
-    from upgrader.views.plan import explain_page, plan_page
+    from upgrader.views.plan import plan_page
     from upgrader.views.terminal import show
 
     following = [with_site(command, given.named) for command in _next(made, goal, site, out)]
     if explain:
-        show(explain_page(_explained(made, explain), following), color=given.color)
+        show(_explained(made, explain, following), color=given.color)
         return
     page = plan_page(
         made, next_commands=following, details=details, typed=lambda command: with_site(command, given.named)
@@ -104,27 +105,34 @@ def _print_json(made: Plan) -> None:
     typer.echo(json.dumps({**made.document(), "sha256": made.sha256}, indent=2, ensure_ascii=False))
 
 
-def _explained(made: Plan, wanted: str) -> list[tuple[HopPlan, ByHand]]:
+def _explained(made: Plan, wanted: str, following: list[str]) -> Page:
+    """The page that `check --explain` shows too; without a finding, what there is to do by hand."""
+    from upgrader.views.explain import by_hand_page, finding_page
+
+    findings = [finding for finding in made.findings if finding.id == wanted]
+    if findings:
+        return finding_page(findings, following)
     found = [(hop, item) for hop in made.hops for item in hop.by_hand if item.id == wanted]
     if not found:
         from difflib import get_close_matches
 
         from upgrader.errors import UsageError
 
-        known = sorted({item.id for hop in made.hops for item in hop.by_hand})
+        points = {item.id for hop in made.hops for item in hop.by_hand}
+        known = sorted({*points, *(finding.id for finding in made.findings)})
         raise UsageError(
-            f"This plan has no point {wanted!r} to do by hand.",
+            f"This plan has no finding and no point {wanted!r} to do by hand.",
             details=[f"nearest: {name}" for name in get_close_matches(wanted, known, n=3, cutoff=0.4)],
             next_command=f"upgrader plan --to {made.target}",
             reason="unknown-point",
         )
-    return found
+    return by_hand_page(found, following)
 
 
 def _next(made: Plan, goal: Goal, site: Site | None, out: str) -> list[str]:
     if site is None:
         return ["upgrader init", f"upgrader plan --to {made.target}"]
-    if made.blockers:
-        return [f"upgrader plan --to {made.target}"]
     source = f" --from {goal.source}" if goal.source else ""
+    if made.blockers:
+        return [f"upgrader check{source} --to {made.target} --explain {made.blockers[0].id}"]
     return [f"upgrader run {out}"] if out else [f"upgrader plan{source} --to {made.target} --out plan.json"]

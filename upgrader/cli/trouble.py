@@ -26,7 +26,7 @@ BROKEN_PIPE = 141
 """What a shell reports for a program whose reader went away (128 + SIGPIPE)."""
 
 _OF_A_CLOUD = frozenset(
-    {"plan", "run", "status", "resume", "approve", "abort", "rollback", "history", "toolchain", "init"}
+    {"check", "plan", "run", "status", "resume", "approve", "abort", "rollback", "history", "toolchain", "init"}
 )
 _UNTOUCHED = "Nothing was changed by this command."
 _NEXT = {"unknown-release": "upgrader graph"}

@@ -45,6 +45,31 @@ class PasswordMerge:
     after: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class PasswordNames:
+    """What may be said of a passwords file: names only."""
+
+    all: tuple[str, ...]
+    """In the file's order."""
+    filled: tuple[str, ...]
+    """Those that have a value, sorted."""
+    encrypted: bool
+    """Every value is in Ansible Vault: the file as a whole, or each by itself."""
+
+
+def names(path: Path, vault: Vault | None = None) -> PasswordNames:
+    """Names in a passwords file, and whether it is encrypted. Raises ConfigError as `keys` does."""
+    data, text = _open(path, vault)
+    filled = [entry for entry in text.entries if not entry.empty]
+    scalars = [found for entry in filled for found in scalars_below(entry.tree, entry.key)]
+    sealed = all(tag == "!vault" or key == "public_key" for key, tag, _ in scalars)
+    return PasswordNames(
+        tuple(entry.key for entry in text.entries),
+        tuple(sorted(entry.key for entry in filled)),
+        encrypted(data) or (bool(filled) and sealed),
+    )
+
+
 def keys(path: Path, vault: Vault | None = None) -> tuple[str, ...]:
     """Names in a passwords file, in its order. Raises ConfigError (unreadable, broken, wrong vault password)."""
     return tuple(entry.key for entry in _open(path, vault)[1].entries)

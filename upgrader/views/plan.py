@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from upgrader.model import ByHand, Code, Finding, HopPlan, Plan, Way, WayBack
+from upgrader.views.explain import by_hand_told
 from upgrader.views.page import WIDTH, Page, Piece, Span, Tone, cells
 
-_MARKS: dict[Code, tuple[str, Tone]] = {
-    Code.FAILURE: ("✗", "bad"),
-    Code.WARNING: ("!", "warn"),
-    Code.SUCCESS: ("✓", "good"),
-}
 _LABEL = 16
-_APPLIES = {"yes": "applies", "no": "does not apply", "unknown": "check whether it applies"}
 
 
 def plan_page(
@@ -36,18 +31,6 @@ def plan_page(
     return page
 
 
-def explain_page(found: Sequence[tuple[HopPlan, ByHand]], next_commands: Sequence[str]) -> Page:
-    """Everything known about one thing to do by hand, for every hop that asks for it."""
-    page = Page()
-    for hop, item in found:
-        page.line(Span(item.id, "strong"), f"   {hop.source} → {hop.target}, {item.when} the hop, {item.severity}")
-        _by_hand_details(page, item)
-        page.blank()
-    page.blocks.pop()
-    page.next(*next_commands)
-    return page
-
-
 def short(digest: str) -> str:
     """The first twelve characters of a plan's digest: how plans are named in conversation."""
     return digest[:12]
@@ -59,7 +42,10 @@ def count(number: int, word: str, plural: str = "") -> str:
 
 def _header(page: Page, plan: Plan) -> None:
     if plan.site:
-        page.line(Span(f"Site {plan.site}", "strong"), f" · {_hosts(plan)} · running {plan.source} ({plan.known_by})")
+        page.line(
+            Span(f"Site {plan.site}", "strong"),
+            f" · {host_counts(plan.hosts)} · running {plan.source} ({plan.known_by})",
+        )
     else:
         page.line(Span("Paper plan", "strong"), f" · {plan.source} → {plan.target} · no cloud was looked at")
     parts = [f"Plan {short(plan.sha256)}", count(len(plan.hops), "hop"), f"graph data {plan.graph_version}"]
@@ -70,35 +56,81 @@ def _header(page: Page, plan: Plan) -> None:
     page.line(" · ".join(parts))
 
 
-def _hosts(plan: Plan) -> str:
+def host_counts(hosts: Sequence[tuple[str, tuple[str, ...]]]) -> str:
+    """`3 control, 24 compute, 5 storage`; groups with the same hosts count once."""
     named = []
     counted: list[set[str]] = []
     for group in ("control", "network", "compute", "storage"):
-        members = {host for host, groups in plan.hosts if group in groups}
+        members = {host for host, groups in hosts if group in groups}
         if members and members not in counted:
             counted.append(members)
             named.append(f"{len(members)} {group}")
-    return ", ".join(named) or count(len(plan.hosts), "host")
+    return ", ".join(named) or count(len(hosts), "host")
+
+
+def blocked_words(blockers: Sequence[Finding], hops: Sequence[str]) -> str:
+    """`2 findings must be resolved before the first hop, 1 before a later one`."""
+    later = sum(finding.hop in hops[1:] for finding in blockers)
+    first = len(blockers) - later
+    parts = [f"{count(first, 'finding')} must be resolved before the first hop"] if first else []
+    if later:
+        parts.append(
+            f"{later} before a later one" if first else f"{count(later, 'finding')} must be resolved before a later hop"
+        )
+    return ", ".join(parts)
+
+
+def mark_of(finding: Finding) -> tuple[str, Tone]:
+    """The sign before a finding: its weight, never by colour alone."""
+    if finding.code is Code.SUCCESS:
+        return "✓", "good"
+    if finding.accepted[1]:
+        return "~", "dim"
+    if finding.blocks:
+        return ("?", "bad") if finding.unknown else ("✗", "bad")
+    return ("?", "warn") if finding.unknown else ("!", "warn")
+
+
+def host_before(finding: Finding) -> str:
+    """The host, where the message does not name it and there is only one."""
+    return "" if not finding.host or "," in finding.host or finding.host in finding.message else f"{finding.host}: "
 
 
 def _findings(page: Page, plan: Plan, typed: Callable[[str], str]) -> None:
     page.blank()
     blockers = plan.blockers
     if blockers:
-        page.line(Span("BLOCKED", "bad"), f"  {count(len(blockers), 'finding')} must be resolved before the first hop")
+        page.line(Span("BLOCKED", "bad"), f"  {blocked_words(blockers, [hop.name for hop in plan.hops])}")
     elif plan.site:
-        page.line(Span("Nothing found blocks the first hop.", "good"))
+        page.line(Span("Nothing found blocks this way.", "good"))
     else:
         page.line("Nothing in the release graph blocks this way; no site's state was checked.")
-    ordered = sorted(plan.findings, key=lambda finding: -finding.code.rank)
-    for finding in ordered:
+    shown = [finding for finding in plan.findings if _stands_out(finding)]
+    for finding in sorted(shown, key=lambda finding: (not finding.blocks, bool(finding.accepted[1]))):
         _finding(page, finding, typed)
+    listed = len(plan.findings) - len(shown)
+    if listed:
+        more = Span(f"{listed} more that should be done, or known: ", "dim")
+        page.line(more, Span(typed(f"upgrader check --to {plan.target}"), "command"), indent=2)
+
+
+def _stands_out(finding: Finding) -> bool:
+    """What the hops below do not list: what blocks, was accepted or came back, and what is no action of a hop."""
+    return finding.blocks or bool(finding.accepted[1]) or finding.regressed or not finding.hop
 
 
 def _finding(page: Page, finding: Finding, typed: Callable[[str], str]) -> None:
-    mark, tone = _MARKS[finding.code]
-    where = f"{finding.host}: " if finding.host else ""
-    page.line(Span(mark, tone), " ", Span(finding.id, tone), f"  {where}{finding.message}", indent=2, hang=6)
+    mark, tone = mark_of(finding)
+    notes = [word for word, holds in (("not known", finding.unknown), ("came back", finding.regressed)) if holds]
+    note = Span(f"  [{', '.join(notes)}]" if notes else "", "warn")
+    said = f"  {host_before(finding)}{finding.message}"
+    page.line(Span(mark, tone), " ", Span(finding.id, tone), said, note, indent=2, hang=6)
+    if finding.accepted[1]:
+        page.line(f'accepted by {finding.accepted[0]}: "{finding.accepted[1]}"', indent=6)
+        return
+    if finding.blocks and finding.severity:  # what was seen, why and what to do: a page of its own
+        page.line("→ ", Span(typed(f"upgrader check --explain {finding.id}"), "command"), indent=6)
+        return
     if finding.evidence:
         page.line(Span(finding.evidence, "dim"), indent=6)
     if finding.next:
@@ -242,7 +274,7 @@ def _items(page: Page, items: Sequence[ByHand], details: bool) -> None:
         mark: Piece = Span("✗", "bad") if item.severity == "blocker" else Span("!", "warn")
         page.line(mark, f" {item.id}  ", item.title, _condition(item), indent=4, hang=8)
         if details:
-            _by_hand_details(page, item, title=False)
+            by_hand_told(page, item, title=False)
 
 
 def _on_every_hop(page: Page, plan: Plan, details: bool) -> None:
@@ -266,19 +298,6 @@ def _condition(item: ByHand) -> Span:
     if item.applies == "unknown" and item.condition:
         when = ", ".join(part for part in (when, f"if {item.condition}") if part)
     return Span(f"  [{when}]" if when else "", "dim")
-
-
-def _by_hand_details(page: Page, item: ByHand, *, title: bool = True) -> None:
-    if title:
-        page.line(item.title, indent=2)
-    if item.condition:
-        page.line("when   ", item.condition, f" ({_APPLIES[item.applies]})", indent=8, hang=15)
-    if item.detail:
-        page.line("why    ", item.detail, indent=8, hang=15)
-    for number, fix in enumerate(item.fix):
-        page.line("do     " if not number else "       ", Span(fix, "command"), indent=8, hang=15)
-    for number, source in enumerate(item.source):
-        page.line("source " if not number else "       ", Span(source, "dim"), indent=8, hang=15)
 
 
 def _closing(page: Page, plan: Plan) -> None:
