@@ -26,7 +26,8 @@ def names() -> st.SearchStrategy[Expression]:
     return st.sampled_from([
         Expression("yes1", 1.0), Expression("yes2", 1.0), Expression("yes2 | bool", 1.0), Expression("2 > 1", 1.0),
         Expression("no1", 0.0), Expression("no2 == 'b'", 0.0), Expression("no3", 0.0),
-        Expression("lost", 0.5), Expression("lost == 3", 0.5), Expression("answers.nobody", 0.5), Expression("nowhere", 0.5),
+        Expression("lost", 0.5), Expression("lost == 3", 0.5), Expression("answers.nobody", 0.5),
+        Expression("nowhere", 0.5),
         Expression("observed.nova.soft_deleted > 0", 0.5), Expression("no2 | int > 3", 0.5),
     ])  # fmt: skip
 

@@ -251,8 +251,8 @@ def test_groups() -> None:
 
 def test_files_and_passwords() -> None:
     site = record(
-        config_files=("horizon/custom_local_settings", "nova.conf"), config_options=("nova.conf [DEFAULT] debug = True",),
-        passwords=("database_password",),
+        config_files=("horizon/custom_local_settings", "nova.conf"),
+        config_options=("nova.conf [DEFAULT] debug = True",), passwords=("database_password",),
     )  # fmt: skip
     assert answer("config_files | select('match', 'horizon/') | list | length > 0", site) == "yes"
     assert answer("config_options | select('search', '[]] debug = ') | list | length > 0", site) == "yes"
