@@ -255,7 +255,7 @@ def _version_finding(graph: ReleaseGraph, hop: Hop, made: BrokerPlan) -> Finding
         code=Code.FAILURE,
         severity="blocker",
         hop=f"{hop.source}→{hop.target}",
-        message=f"RabbitMQ {made.after or '?'} of {hop.target} {words} {made.before or 'what runs'}: {made.allowed_why}",
+        message=f"RabbitMQ {made.after} of {hop.target} {words} {made.before or 'what runs'}: {made.allowed_why}",
         why="the role's check stops the upgrade in its middle, when other services are on the new release already",
         evidence=f"observed.rabbitmq.version = {made.before}" if made.before else "RabbitMQ told no version",
         fix=tuple(_detour(graph, hop, between) for between in over),

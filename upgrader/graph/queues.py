@@ -70,6 +70,8 @@ class Queues:
     mirrored: int | None = None
     why: str = ""
     """Where the counts come from, or why there are none."""
+    counted: bool = True
+    """False: expected by a rule, not seen."""
 
     def after(self, made: BrokerPlan) -> Queues:
         """The queues once the hop of `made` is done."""
@@ -78,7 +80,7 @@ class Queues:
         if made.demands == "durable" or _switches_of(made):
             return Queues(0, 0, 0, "made anew on a hop before")
         # replies and fanouts are declared classic again as long as their switch is off
-        return Queues(0, 1, 0, "replies and fanouts stay classic until their switch is on")
+        return Queues(0, 1, 0, "replies and fanouts stay classic until their switch is on", counted=False)
 
 
 def _switches_of(made: BrokerPlan) -> bool:
@@ -128,7 +130,7 @@ def demand_of(graph: ReleaseGraph, release: str, variables: Variables) -> tuple[
 
 
 def switch(graph: ReleaseGraph, release: str, name: str, variables: Variables) -> bool:
-    """Value of a switch in a release: what is known of the site, else the release's default; false where it has none."""
+    """A switch in a release: what is known of the site, else the release's default; false where there is none."""
     given = truth(variables(release, name))
     if given is not None:
         return given
@@ -162,7 +164,7 @@ def needs(demands: Demand, queues: Queues) -> tuple[Answer, str]:
         if queues.mirrored:
             parts.append(f"{_count(queues.mirrored, 'queue')} mirrored")
     if parts:
-        return "yes", "; ".join(parts)
+        return "yes", "; ".join(parts) if queues.counted else queues.why
     return "no", f"every queue is of the type that is asked for ({queues.why})" if queues.why else "nothing to migrate"
 
 

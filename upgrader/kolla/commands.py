@@ -31,6 +31,7 @@ Action = Literal[
     "post-deploy",
     "mariadb-backup",
     "mariadb-recovery",
+    "rabbitmq-reset-state",
 ]
 
 FIRST_PYTHON_CLI = "2024.2"
@@ -87,6 +88,7 @@ def command(
     vault_password_file: str = "",
     extra_vars_files: Sequence[str] = (),
     tags: Sequence[str] = (),
+    skip_tags: Sequence[str] = (),
     limit: str = "",
     test_images: bool = False,
 ) -> tuple[str, ...]:
@@ -106,6 +108,7 @@ def command(
     for path in extra_vars_files:
         options += ["-e", f"@{path}"]
     options += ["--tags", ",".join(tags)] if tags else []
+    options += ["--skip-tags", ",".join(skip_tags)] if skip_tags else []
     options += ["--limit", limit] if limit else []
     options += form.options
     name = action if python_cli else action.replace("mariadb-", "mariadb_")
@@ -130,6 +133,7 @@ def play(
     name: str = "",
     expected_hosts: Sequence[str] = (),
     tags: Sequence[str] = (),
+    skip_tags: Sequence[str] = (),
     limit: str = "",
     watch: Sequence[str] = (),
     extra_vars: Sequence[tuple[str, str]] = (),
@@ -154,6 +158,7 @@ def play(
         vault_password_file=site.vault_password_file,
         limit=limit,
         tags=tuple(tags),
+        skip_tags=tuple(skip_tags),
         forks=site.forks,
         expected_hosts=tuple(expected_hosts),
         env=(("ANSIBLE_CONFIG", str(own_settings)),) if own_settings.is_file() else (),
@@ -193,6 +198,8 @@ def _forms(action: Action, release: str) -> _Form:
     if action == "post-deploy":
         return _Form((("kolla_action", "post-deploy"),) if release >= "2026.1" else (), "post-deploy")
     dashed = release >= "2026.1"
+    if action == "rabbitmq-reset-state":
+        return _Form((("kolla_action", action),) if dashed else (), action)
     if action == "mariadb-backup":
         variables = [("kolla_action", "backup"), ("mariadb_backup_type", "full")]
         return _Form(tuple(variables), "mariadb-backup" if dashed else "mariadb_backup")

@@ -47,6 +47,7 @@ class Play:
     vault_password_file: Path | None = None
     limit: str = ""
     tags: tuple[str, ...] = ()
+    skip_tags: tuple[str, ...] = ()
     forks: int = 5
     expected_hosts: tuple[str, ...] = ()
     collect: tuple[str, ...] = ()
@@ -74,8 +75,8 @@ class Play:
             values[name] = tuple(Path(item) for item in values[name])
         for name in ("extra_vars", "env"):
             values[name] = tuple((item[0], item[1]) for item in values[name])
-        for name in ("tags", "expected_hosts", "collect", "watch"):
-            values[name] = tuple(values[name])
+        for name in ("tags", "skip_tags", "expected_hosts", "collect", "watch"):
+            values[name] = tuple(values.get(name, ()))
         return cls(**values)
 
 

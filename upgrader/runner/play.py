@@ -95,6 +95,7 @@ def _drive(play: Play, folder: Path, scratch: Path, account: Account, cancel: _C
         inventory=[str(item) for item in play.inventory],
         limit=play.limit or None,
         tags=",".join(play.tags) or None,
+        skip_tags=",".join(play.skip_tags) or None,
         forks=play.forks,
         cmdline=arguments(play, folder) or None,
         envvars=environment.in_folder(scratch),
