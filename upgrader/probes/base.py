@@ -19,9 +19,55 @@ def good(identifier: str, message: str) -> Finding:
     return Finding(id=identifier, code=Code.SUCCESS, message=message)
 
 
-def warning(identifier: str, message: str, *, host: str = "", evidence: str = "", next: str = "") -> Finding:  # noqa: A002
-    return Finding(id=identifier, code=Code.WARNING, message=message, host=host, evidence=evidence, next=next)
+def warning(
+    identifier: str,
+    message: str,
+    *,
+    host: str = "",
+    evidence: str = "",
+    next: str = "",  # noqa: A002
+    why: str = "",
+    fix: tuple[str, ...] = (),
+) -> Finding:
+    return Finding(
+        id=identifier, code=Code.WARNING, message=message, host=host, evidence=evidence, next=next, why=why, fix=fix
+    )
 
 
-def failure(identifier: str, message: str, *, host: str = "", evidence: str = "", next: str = "") -> Finding:  # noqa: A002
-    return Finding(id=identifier, code=Code.FAILURE, message=message, host=host, evidence=evidence, next=next)
+def failure(
+    identifier: str,
+    message: str,
+    *,
+    host: str = "",
+    evidence: str = "",
+    next: str = "",  # noqa: A002
+    why: str = "",
+    fix: tuple[str, ...] = (),
+) -> Finding:
+    return Finding(
+        id=identifier, code=Code.FAILURE, message=message, host=host, evidence=evidence, next=next, why=why, fix=fix
+    )
+
+
+def unread(code: Code, identifier: str, message: str, evidence: str, *, host: str = "") -> Finding:
+    """A service runs and was not (wholly) read: never green, whatever else it said."""
+    return Finding(
+        id=identifier,
+        code=code,
+        message=message,
+        host=host,
+        evidence=evidence,
+        unknown=True,
+        next="upgrader check" if not host else f"look at the service on {host}, then: upgrader check",
+    )
+
+
+def hosts_with(facts: CloudFacts, container: str) -> tuple[str, ...]:
+    """Hosts that have the container, running or not, in order."""
+    return tuple(host.name for host in facts.hosts if any(seen.name == container for seen in host.containers))
+
+
+def said_by(error: str) -> str:
+    """Hosts named in an `error` of facts (`host: words; host: words`), separated by commas."""
+    names = (part.partition(": ")[0] for part in error.split("; ") if ": " in part)
+    return ", ".join(dict.fromkeys(name for name in names if name and " " not in name))
