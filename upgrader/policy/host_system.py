@@ -131,7 +131,7 @@ def _no_window(graph: ReleaseGraph, hop: Hop, system: System, hosts: Sequence[st
     accepts = _systems(target.host_os)
     if accepting:
         why = f"{system} is accepted by {_listed(accepting, 'and')}, not by {target.id}"
-        fix = (f"install {_shown(hosts)} with one of: {accepts}",)
+        fix: tuple[str, ...] = (f"install {_shown(hosts)} with one of: {accepts}",)
     else:
         why = f"no release of the graph accepts {system}; kolla-ansible's prechecks refuse it by name"
         fix = (
