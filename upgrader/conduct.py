@@ -78,7 +78,7 @@ def launch(conduct: Conduct, snapshot: Snapshot, hop: HopRow) -> None:
         "site_file": str(conduct.site.file),
         "plan_file": str(conduct.plan_file),
         "state_dir": str(conduct.site.state_dir),
-        "acceptances": tuple((row.name, row.reason) for row in snapshot.acceptances),
+        "acceptances": _acceptances(conduct, snapshot),
         "backup_set": hop.facts.get("backup_set", ""),
         "options": conduct.options,
     }
@@ -93,6 +93,12 @@ def launch(conduct: Conduct, snapshot: Snapshot, hop: HopRow) -> None:
     pid = attempts.spawn(folder, run=conduct.run_stage, env=conduct.env)
     conduct.journal.launched(attempt.id, pid)
     failpoint("engine.launched")
+
+
+def _acceptances(conduct: Conduct, snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
+    """What was accepted for this run, and the findings whose risk was taken before it."""
+    taken = conduct.journal.findings().accepted.values()
+    return tuple((row.name, row.reason) for row in (*taken, *snapshot.acceptances))
 
 
 def settle(conduct: Conduct, snapshot: Snapshot, detach: Callable[[], bool]) -> bool:

@@ -107,13 +107,18 @@ def judge_site(
     graph: ReleaseGraph, path: Path, record: SiteRecord, names: ReleaseNames, room: Room
 ) -> tuple[Finding, ...]:
     """Everything open on the path, and what is good about the cloud itself, in no particular order."""
-    covered = covered_actions(graph)
     return (
         *path.findings,
         *judge_cloud(record.facts, names, path.source, room),
-        *judge_host_systems(graph, path.hops, record.facts),
-        *(finding for finding in judge(graph, path.hops, record) if finding.id not in covered),
+        *judge_hops(graph, path, record),
     )
+
+
+def judge_hops(graph: ReleaseGraph, path: Path, record: SiteRecord) -> tuple[Finding, ...]:
+    """What the release graph knows of the hops, and what the hosts' systems have against them. Each is said once."""
+    covered = covered_actions(graph)
+    gates = (finding for finding in judge(graph, path.hops, record) if finding.id not in covered)
+    return (*judge_host_systems(graph, path.hops, record.facts), *gates)
 
 
 def judge_cloud(facts: CloudFacts, names: ReleaseNames, release: str, room: Room) -> tuple[Finding, ...]:

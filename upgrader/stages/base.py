@@ -126,8 +126,8 @@ class StageContext:
         return result
 
     def judge(self, findings: Sequence[Finding], message: str) -> None:
-        """Keep the findings; end the step when one of them is a failure."""
-        bad = tuple(finding for finding in findings if finding.code is Code.FAILURE)
+        """Keep the findings; end the step when one of them is a failure whose risk nobody took."""
+        bad = tuple(finding for finding in findings if finding.blocks)
         if not bad:
             self.findings.extend(findings)
             return

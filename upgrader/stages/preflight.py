@@ -1,13 +1,16 @@
 """Stage `preflight`: everything that can be known before anything is touched. All checks run, then one verdict.
 
-Own questions first (what runs, is it whole, is there room, do the files say what the plan says), then
-kolla-ansible's own prechecks with the target's toolchain against the running old cloud. Changes nothing.
+Own questions first (what runs, is it whole, is there room, do the files say what the plan says), then the gates of
+this hop with what was seen just now, then kolla-ansible's own prechecks with the target's toolchain against the
+running old cloud. Changes nothing.
 """
 
 from __future__ import annotations
 
 from upgrader.facts.binding import drift
 from upgrader.facts.names import release_names
+from upgrader.findings import Path as HopPath
+from upgrader.findings import accept_all, judge_hops
 from upgrader.kolla.globals_yml import globals_files, read_globals
 from upgrader.kolla.inventory import Inventory, plan_groups
 from upgrader.kolla.toolchain import Toolchain, verify
@@ -17,7 +20,7 @@ from upgrader.probes.disk import disk, local_disk
 from upgrader.probes.galera import galera
 from upgrader.stages.base import StageContext
 from upgrader.stages.common import extra_groups, inventory_of, look, run_action
-from upgrader.survey import bind_now
+from upgrader.survey import bind_now, effective_of, password_names, record_of
 
 
 def work(ctx: StageContext) -> None:
@@ -36,6 +39,11 @@ def work(ctx: StageContext) -> None:
         facts = look(ctx, toolchain, inventory)
         ctx.judge(_cloud(ctx, facts, inventory), "the cloud is not fit to be upgraded")
         evidence.append(f"{facts.reading.release} ({facts.reading.how}), database cluster whole, room enough")
+    with ctx.step("gates of this hop") as evidence:
+        found = _gates(ctx, facts, inventory)
+        ctx.judge(found, "something known upstream stands against this hop")
+        taken = [finding.id for finding in found if finding.accepted[1]]
+        evidence.append("nothing blocks" + (f"; accepted: {', '.join(taken)}" if taken else ""))
     with ctx.step("kolla-ansible prechecks") as evidence:
         _prechecks(ctx, toolchain, inventory)
         evidence.append(f"prechecks of {ctx.hop.target} pass on every host")
@@ -79,6 +87,28 @@ def _cloud(ctx: StageContext, facts: CloudFacts, inventory: Inventory) -> tuple[
     findings += galera(facts)
     findings += disk(facts, ctx.site.min_free_bytes, (local_disk(ctx.site.backup_dir), local_disk(ctx.site.state_dir)))
     return tuple(findings)
+
+
+def _gates(ctx: StageContext, facts: CloudFacts, inventory: Inventory) -> tuple[Finding, ...]:
+    """What the release graph and the hosts' systems have against this hop, judged with what was seen just now.
+
+    Blockers, and those whose risk was taken; the rest is the plan's and `check`'s to tell.
+    """
+    hop = ctx.graph.hop(ctx.hop.source, ctx.hop.target)
+    path = HopPath(hop.source, hop.target, (hop,))
+    effective = effective_of(
+        ctx.site,
+        ctx.graph,
+        inventory,
+        path.releases,
+        ctx.attempt.runner(),
+        ctx.attempt.play_folder,
+        hosts=facts.hosts,
+    )
+    names = password_names(ctx.site, ctx.target_toolchain)
+    record = record_of(ctx.site, facts, inventory, names, effective)
+    found = accept_all(judge_hops(ctx.graph, path, record), dict(ctx.request.acceptances))
+    return tuple(finding for finding in found if finding.code is Code.FAILURE)
 
 
 def _reading(ctx: StageContext, facts: CloudFacts) -> tuple[Finding, ...]:
