@@ -7,12 +7,14 @@ standard library only, imports where they are needed.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Iterator
 
 from upgrader.sandbox import store, world
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 USAGE = 125
 
@@ -75,6 +77,8 @@ def _dispatch(host: world.Host, words: list[str]) -> int:
 
 
 def _line(document: object) -> None:
+    import json
+
     sys.stdout.write(json.dumps(document) + "\n")
 
 

@@ -7,9 +7,11 @@ must not show up among the tool's own writes and failpoints.
 
 from __future__ import annotations
 
-import json
 import os
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing, and json until there is something to read, are half of the engine's start
+    from typing import Any
 
 EFFECTS = "effects.log"
 FAULTS = "faults.toml"
@@ -18,6 +20,8 @@ FAULTS_USED = "faults-used"
 
 def read(path: str) -> Any:
     """The JSON document in `path`. Raises FileNotFoundError."""
+    import json
+
     with open(path, encoding="utf-8") as stream:  # noqa: PTH123 - pathlib costs a third of the engine's start
         return json.load(stream)
 
@@ -31,6 +35,8 @@ def read_if_there(path: str) -> Any:
 
 def write(path: str, document: Any) -> None:
     """Replace `path` as a whole: a reader, or a process killed in between, sees the old or the new document."""
+    import json
+
     write_bytes(path, (json.dumps(document, indent=1) + "\n").encode())
 
 
@@ -55,6 +61,8 @@ def names(folder: str, suffix: str = ".json") -> list[str]:
 
 def note(root: str, key: str, **more: Any) -> None:
     """Count one effect on the cloud under `key`: one line, appended whole and synced."""
+    import json
+
     line = json.dumps({"key": key, "count": 1, **more}) + "\n"
     descriptor = os.open(f"{root}/{EFFECTS}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
@@ -66,6 +74,8 @@ def note(root: str, key: str, **more: Any) -> None:
 
 def effects(root: str) -> dict[str, int]:
     """How often each effect happened to this cloud, by key."""
+    import json
+
     counts: dict[str, int] = {}
     try:
         with open(f"{root}/{EFFECTS}", encoding="utf-8") as stream:  # noqa: PTH123

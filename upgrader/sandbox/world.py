@@ -6,14 +6,16 @@ to be. Shared by the engine and the playbooks' action plugin; standard library o
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
-from typing import Any
 
 from upgrader.sandbox import store
 
-Container = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Container = dict[str, Any]
 
 
 def now() -> str:
@@ -103,6 +105,8 @@ class Host:
         path = f"{self.dir}/images/{_file_name(reference)}.json"
         if os.path.exists(path):  # noqa: PTH110
             return False
+        import hashlib
+
         repository = reference.rpartition(":")[0] or reference
         digest = hashlib.sha256(f"manifest {reference}".encode()).hexdigest()
         store.write(
@@ -140,6 +144,8 @@ class Host:
 
 
 def image_id(reference: str) -> str:
+    import hashlib
+
     return "sha256:" + hashlib.sha256(f"image {reference}".encode()).hexdigest()
 
 
