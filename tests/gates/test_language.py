@@ -42,6 +42,9 @@ REFUSED = [
     ("a is match('[')", 6, "not a regular expression"),
     ("a | select('match', '(x+)+y') | list", 5, "repeats a repetition"),
     ("a if b", 3, "if needs an else"),
+    ("2 ** 8 > a", 1, "powers are not allowed"),
+    ("range(3) | length > a", 1, "nothing can be called"),
+    ("a.items() | length > 3", 1, "nothing can be called"),
 ]
 
 

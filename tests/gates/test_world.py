@@ -75,7 +75,7 @@ def test_the_strongest_definition_decides_whether_it_is_a_literal() -> None:
 
 def test_shipped_defaults_say_what_needs_no_template() -> None:
     shipped = effective(SOURCE, variable("x", "ovn"), variable("y"), by="shipped defaults")
-    site = record(effective=(shipped, effective(TARGET, variable("z", "new"))))
+    site = record(effective=(shipped, effective(TARGET, variable("y", "ovn"), variable("z", "new"))))
     assert answer("x == 'ovn'", site) == "yes"
     assert judged("y == 'ovn'", site).missing == (f"y: {NOT_BUILT}",)
     assert answer("z == 'new'", site) == "unknown", "the source may have another value"

@@ -49,6 +49,11 @@ class Ground:
                 if variable.configured:
                     self.configured.setdefault(variable.name, variable)
 
+    def usable(self, release: str, name: str) -> Variable | None:
+        """The variable at a release, unless that release could not work it out for want of its toolchain."""
+        found = self.effective.get(release, {}).get(name)
+        return found if found is not None and (release in self.whole or _has_value(found)) else None
+
     @cached_property
     def groups(self) -> dict[str, list[str]] | None:
         """Group → its hosts; None when no inventory was read."""
@@ -105,29 +110,27 @@ class World:
 
     def variable(self, reference: Reference) -> Sight | Spread:
         """The value at the release the hop starts from; what that does not have, at the target."""
-        name = reference.path[0]
-        for release in (self.hop.source, self.hop.target):
-            found = self.ground.effective.get(release, {}).get(name)
-            if found is not None and (release in self.ground.whole or _has_value(found)):
-                return _variable(name, found)
-            if found is None and release == self.hop.source and release not in self.ground.whole:
-                break
-        return self._literal(name, self.hop.source) or self._nowhere(name)
+        name, source, target = reference.path[0], self.hop.source, self.hop.target
+        found = self.ground.usable(source, name)
+        if found is None and source in self.ground.whole:
+            found = self.ground.usable(target, name)
+        if found is not None:
+            return _variable(name, found)
+        return self._literal(name) or self._nowhere(name)
 
     def after(self, reference: Reference) -> Sight | Spread:
-        name = reference.path[0]
-        release = self.hop.target
-        found = self.ground.effective.get(release, {}).get(name)
-        if found is not None and (release in self.ground.whole or _has_value(found)):
+        name, target = reference.path[0], self.hop.target
+        found = self.ground.usable(target, name)
+        if found is not None:
             return _variable(str(reference), found)
-        if release in self.ground.whole:
-            return undefined(f"after.{name}: {release} has no such variable")
-        return self._literal(name, release) or unknown(f"after.{name}: {self._not_built(release)}")
+        if target in self.ground.whole:
+            return undefined(f"after.{name}: {target} has no such variable")
+        return self._literal(name) or unknown(f"after.{name}: {self._not_built(target)}")
 
-    def _literal(self, name: str, release: str) -> Sight | Spread | None:
+    def _literal(self, name: str) -> Sight | Spread | None:
         """What the operator wrote out, which no release's defaults change."""
         found = self.ground.configured.get(name)
-        if release in self.ground.whole or found is None or not _has_value(found):
+        if found is None or not _has_value(found):
             return None
         written = [one.text for one in found.definitions if one.kind in _OPERATORS_OWN]
         if not found.per_host:
