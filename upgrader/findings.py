@@ -14,6 +14,7 @@ from upgrader.facts.heads import ReleaseNames
 from upgrader.gates import judge
 from upgrader.gates.baseline import PREFIX, baseline
 from upgrader.graph import Hop, ReleaseGraph
+from upgrader.graph.broker import judge_broker, plans_of
 from upgrader.journal import FindingMemory
 from upgrader.model import CloudFacts, Code, DiskFacts, Finding, ReleaseReading
 from upgrader.policy import Verdict, judge_path, refusal
@@ -115,10 +116,15 @@ def judge_site(
 
 
 def judge_hops(graph: ReleaseGraph, path: Path, record: SiteRecord) -> tuple[Finding, ...]:
-    """What the release graph knows of the hops, and what the hosts' systems have against them. Each is said once."""
+    """What the release graph knows of the hops, and what the hosts' systems have against them. Each is said once.
+
+    Groups that this tool adds to the inventory are as good as there.
+    """
     covered = covered_actions(graph)
-    gates = (finding for finding in judge(graph, path.hops, record) if finding.id not in covered)
-    return (*judge_host_systems(graph, path.hops, record.facts), *gates)
+    then = record.model_copy(update={"groups": tuple(sorted({*record.groups, *record.groups_by_tool}))})
+    gates = (finding for finding in judge(graph, path.hops, then) if finding.id not in covered)
+    brokers = judge_broker(graph, path.hops, plans_of(graph, path.hops, record))
+    return (*judge_host_systems(graph, path.hops, record.facts), *brokers, *gates)
 
 
 def judge_cloud(facts: CloudFacts, names: ReleaseNames, release: str, room: Room) -> tuple[Finding, ...]:

@@ -93,6 +93,8 @@ class SiteRecord(Value):
     """(host, groups) of the inventory, sorted."""
     groups: tuple[str, ...] = ()
     """Every group of the inventory, empty ones too, sorted."""
+    groups_by_tool: tuple[str, ...] = ()
+    """Groups that hops of the path add and this tool writes into the inventory itself, sorted."""
     passwords: tuple[str, ...] | None = None
     """Names in passwords.yml that have a value, sorted; None: it could not be read."""
     equal_passwords: tuple[str, ...] | None = None

@@ -9,33 +9,31 @@ from __future__ import annotations
 import secrets
 import shutil
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
 from upgrader.config import Site
 from upgrader.durable import make_dir, write_atomic
-from upgrader.effective import compute
 from upgrader.errors import ConfigError, EnvironmentMissingError
 from upgrader.facts.binding import bind
 from upgrader.facts.names import release_names
 from upgrader.facts.observe import observe
 from upgrader.findings import Path, Room, find_path, in_order, judge_checklist, judge_site, with_life
-from upgrader.gates import variables_needed
 from upgrader.graph import ReleaseGraph
 from upgrader.journal import FindingMemory, open_journal
 from upgrader.journal.place import exists
-from upgrader.keeping import custom_files, custom_folder, custom_options, keeping
 from upgrader.kolla.globals_yml import globals_files, read_globals
 from upgrader.kolla.inventory import Inventory, read_inventory
 from upgrader.kolla.passwords import PasswordNames, names, secret_values
 from upgrader.kolla.toolchain import Toolchain, locate
 from upgrader.kolla.vault import Vault
-from upgrader.model import Binding, CloudFacts, Code, Finding, HostFacts, Plan, ToolchainPin
+from upgrader.model import Binding, CloudFacts, Code, Finding, Plan, ToolchainPin
 from upgrader.planner import Frame, Goal, SiteFacts, plan
 from upgrader.probes.disk import local_disk
-from upgrader.record import Effective, SiteRecord
+from upgrader.record import SiteRecord
+from upgrader.recorded import effective_of, groups_of, record_of
 from upgrader.runner.ansible import AnsibleRunner
 from upgrader.runner.base import Runner
 from upgrader.status_read import keep_seen
@@ -43,8 +41,6 @@ from upgrader.status_read import keep_seen
 KEY = "binding.key"
 LOOKS = "looks"
 Say = Callable[[str], None]
-Folder = Callable[[str], FilePath]
-"""Name → a folder for one play that does not exist yet."""
 
 
 def _silent(_line: str) -> None:
@@ -100,59 +96,9 @@ def survey(
         more=more,
         say=say,
     )
-    record = record_of(site, facts, inventory, names, effective)
-    return Sight(record, path, inventory, frozenset(names.all) if names else None, troubles)
-
-
-def record_of(
-    site: Site,
-    facts: CloudFacts,
-    inventory: Inventory,
-    names: PasswordNames | None,
-    effective: tuple[Effective, ...],
-) -> SiteRecord:
-    """What gates are given, from facts seen just now and what lies on this machine."""
-    folder = custom_folder(site, read_settings(site).get("node_custom_config", ""))
-    files = custom_files(folder)
-    return SiteRecord(
-        facts=facts,
-        effective=effective,
-        hosts=tuple(sorted((host, tuple(sorted(groups))) for host, groups in inventory.hosts.items())),
-        groups=tuple(sorted(inventory.groups)),
-        passwords=names.filled if names else None,
-        answers=site.answers,
-        config_files=files,
-        config_options=None if files is None else custom_options(folder, files),
-        keeping=keeping(site, names, inventory.hosts),
-    )
-
-
-def effective_of(
-    site: Site,
-    graph: ReleaseGraph,
-    inventory: Inventory,
-    releases: Sequence[str],
-    runner: Runner,
-    folder: Folder,
-    *,
-    hosts: Sequence[HostFacts] = (),
-    more: frozenset[str] = frozenset(),
-    say: Say = _silent,
-) -> tuple[Effective, ...]:
-    """Variables of each release, as its own Ansible computes them; a release whose toolchain is missing is left out.
-
-    `more` are names besides those that gates ask for. Contacts no host.
-    """
-    wanted = variables_needed(graph) | more
-    found = []
-    for release in dict.fromkeys(releases):
-        try:
-            toolchain = locate(site, release)
-        except EnvironmentMissingError:
-            continue
-        say(f"Working out the variables of {release} …")
-        found.append(compute(site, toolchain, inventory, wanted, runner, folder(f"effective-{release}"), hosts=hosts))
-    return tuple(found)
+    groups, missing = groups_of(site, inventory, path.hops)
+    record = record_of(site, facts, inventory, names, effective, groups)
+    return Sight(record, path, inventory, frozenset(names.all) if names else None, (*troubles, *missing))
 
 
 def runner_of(site: Site, toolchain: Toolchain, *, secrets: bool = True) -> Runner:
@@ -336,7 +282,7 @@ def plan_site(site: Site, graph: ReleaseGraph, goal: Goal, *, say: Say = _silent
     """Look at the site and plan. Raises as `survey` and the planner do."""
     from datetime import UTC, datetime
 
-    from upgrader.by_hand import typed
+    from upgrader.by_hand import typed, typed_action
 
     graph.release(goal.target)  # a misspelt name is refused before the cloud is looked at
     sight = survey(site, graph, start=goal.source, target=goal.target, say=say)
@@ -350,5 +296,11 @@ def plan_site(site: Site, graph: ReleaseGraph, goal: Goal, *, say: Say = _silent
         serial=serial,
     )
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    frame = Frame(made_at=now, typed=typed(site), built=built_toolchains(site), usable=usable_toolchains(site))
+    frame = Frame(
+        made_at=now,
+        typed=typed(site),
+        typed_action=typed_action(site),
+        built=built_toolchains(site),
+        usable=usable_toolchains(site),
+    )
     return plan(graph, goal, facts, frame)

@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Dump and restore; reading what status stands on.", ("database", "status_read")),
     ("Migrations tried on a copy.", ("rehearsal",)),
     ("What is found of a site; what lies on this machine; a look on disk.", ("findings", "keeping", "record_file")),
+    ("A site record put together.", ("recorded",)),
     ("Everything a plan needs to know of a site.", ("survey",)),
     ("Work on a hop, one module per stage; the process that owns an attempt.", ("stages", "supervisor")),
     ("One attempt from the engine's side.", ("conduct",)),

@@ -18,9 +18,10 @@ from upgrader.model import CloudFacts, Code, Finding
 from upgrader.probes.containers import containers
 from upgrader.probes.disk import disk, local_disk
 from upgrader.probes.galera import galera
+from upgrader.recorded import effective_of, groups_of, record_of
 from upgrader.stages.base import StageContext
 from upgrader.stages.common import extra_groups, inventory_of, look, run_action
-from upgrader.survey import bind_now, effective_of, password_names, record_of
+from upgrader.survey import bind_now, password_names
 
 
 def work(ctx: StageContext) -> None:
@@ -106,8 +107,9 @@ def _gates(ctx: StageContext, facts: CloudFacts, inventory: Inventory) -> tuple[
         hosts=facts.hosts,
     )
     names = password_names(ctx.site, ctx.target_toolchain)
-    record = record_of(ctx.site, facts, inventory, names, effective)
-    found = accept_all(judge_hops(ctx.graph, path, record), dict(ctx.request.acceptances))
+    groups, missing = groups_of(ctx.site, inventory, path.hops)
+    record = record_of(ctx.site, facts, inventory, names, effective, groups)
+    found = accept_all((*missing, *judge_hops(ctx.graph, path, record)), dict(ctx.request.acceptances))
     return tuple(finding for finding in found if finding.code is Code.FAILURE)
 
 
