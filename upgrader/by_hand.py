@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from upgrader.planner import Typed
+from upgrader.planner import Typed, TypedAction
 
 if TYPE_CHECKING:
     from upgrader.config import Site
@@ -28,6 +28,20 @@ def typed(site: Site | None = None) -> Typed:
         return (" ".join(words),)
 
     return commands
+
+
+def typed_action(site: Site | None = None) -> TypedAction:
+    """What an operator would type for one action of kolla-ansible on chosen tags."""
+    from upgrader.kolla.commands import command
+
+    def words(release: str, action: str, tags: tuple[str, ...]) -> str:
+        chosen = cast("Action", action)
+        if site is None:
+            return " ".join(command(chosen, release, tags=tags))
+        place, config = str(site.inventory), str(site.config_dir)
+        return " ".join(command(chosen, release, tags=tags, inventory=place, config_dir=config))
+
+    return words
 
 
 def _physical(site: Site | None) -> bool:

@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Literal
 
 from upgrader import __version__
 from upgrader.graph import Hop, ReleaseGraph, services_of, way_back
+from upgrader.graph.broker import plans_of
+from upgrader.graph.queues import untyped
 from upgrader.model import (
     Binding,
+    BrokerPlan,
     ByHand,
     CloudFacts,
     Code,
@@ -39,6 +42,10 @@ Applies = Literal["yes", "no", "unknown"]
 
 Typed = Callable[[str, str], tuple[str, ...]]
 """(release, stage) → the kolla-ansible commands an operator would type for it."""
+
+
+TypedAction = Callable[[str, str, tuple[str, ...]], str]
+"""(release, action of kolla-ansible, tags) → the command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,7 @@ class Frame:
 
     made_at: str = ""
     typed: Typed = lambda _release, _stage: ()
+    typed_action: TypedAction = untyped
     built: Mapping[str, ToolchainPin] = field(default_factory=dict)
     """Exact versions of the toolchains that are built."""
     usable: frozenset[str] | None = None
@@ -88,7 +96,8 @@ def plan(graph: ReleaseGraph, goal: Goal, site: SiteFacts | None = None, frame: 
     reading = site.facts.reading if site else None
     hops = check_request(graph, goal.source, goal.target, goal.hops, reading)
     verdicts = judge_path(graph, hops[0].source, hops[-1].target, goal.hops, reading)
-    plans = tuple(_hop_plan(graph, hop, site, frame) for hop in hops)
+    brokers = plans_of(graph, hops, site.record if site else None, frame.typed_action)
+    plans = tuple(_hop_plan(graph, hop, site, frame, broker) for hop, broker in zip(hops, brokers, strict=True))
     return Plan.model_validate(
         {
             "site": site.facts.site if site else "",
@@ -125,7 +134,7 @@ def _containers(facts: CloudFacts) -> tuple[str, ...]:
 # ---------------------------------------------------------------- one hop
 
 
-def _hop_plan(graph: ReleaseGraph, hop: Hop, site: SiteFacts | None, frame: Frame) -> HopPlan:
+def _hop_plan(graph: ReleaseGraph, hop: Hop, site: SiteFacts | None, frame: Frame, broker: BrokerPlan) -> HopPlan:
     rows = way_back(graph, hop, services_of(graph, _containers(site.facts)) if site else None)
     names = [name for name in hop.passwords.added if site is None or name not in (site.passwords or ())]
     return HopPlan.model_validate(
@@ -135,7 +144,7 @@ def _hop_plan(graph: ReleaseGraph, hop: Hop, site: SiteFacts | None, frame: Fram
             "summary": hop.summary,
             "toolchain": frame.built.get(hop.target) or pin(graph, hop.target),
             "toolchain_back": frame.built.get(hop.source) or pin(graph, hop.source),
-            "stages": _stages(hop, rows, frame),
+            "stages": _stages(hop, rows, frame, broker),
             "components": tuple(
                 Component(name=change.name, before=change.before, after=change.after) for change in hop.components
             ),
@@ -145,6 +154,7 @@ def _hop_plan(graph: ReleaseGraph, hop: Hop, site: SiteFacts | None, frame: Fram
             "settings": (("openstack_release", hop.target),),
             "groups_added": tuple(name for name in hop.groups.added if site is None or name not in site.record.groups),
             "passwords_added": tuple(names),
+            "broker": broker,
         }
     )
 
@@ -157,16 +167,19 @@ def pin(graph: ReleaseGraph, release: str) -> ToolchainPin:
     )
 
 
-def _stages(hop: Hop, rows: tuple[WayBack, ...], frame: Frame) -> tuple[StagePlan, ...]:
+def _stages(hop: Hop, rows: tuple[WayBack, ...], frame: Frame, broker: BrokerPlan) -> tuple[StagePlan, ...]:
     return tuple(
         StagePlan(
             name=state.value,
             when="before" if INFO[state].when == "before" else "window",
             changes_cloud=INFO[state].touches_cloud,
             way_back=_stage_way(state, rows),
-            commands=frame.typed(hop.source if state is State.BACKUP else hop.target, state.value),
+            commands=broker.commands
+            if state is State.BROKER
+            else frame.typed(hop.source if state is State.BACKUP else hop.target, state.value),
         )
         for state in FORWARD
+        if state is not State.BROKER or broker.migration != "no"
     )
 
 

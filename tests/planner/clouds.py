@@ -6,12 +6,21 @@ from upgrader.facts.names import release_names
 from upgrader.facts.reading import read_release
 from upgrader.graph import ReleaseGraph
 from upgrader.model import CloudFacts, ContainerFacts, HostFacts, SchemaHead
-from upgrader.observed import Observed
+from upgrader.observed import BrokerFacts, Observed
 from upgrader.policy.host_system import system_of
 
 CONTROL = ("keystone", "glance_api", "nova_api", "neutron_server", "mariadb", "memcached", "rabbitmq")
 COMPUTE = ("nova_compute", "nova_libvirt", "openvswitch_vswitchd")
 DATABASES = ("keystone", "glance", "nova", "nova_api", "nova_cell0", "neutron")
+
+
+BROKER = BrokerFacts(
+    version="3.13.7", expected=2, nodes=("rabbit@ctl1", "rabbit@ctl2"), running=("rabbit@ctl1", "rabbit@ctl2"),
+    partitions=(), alarms=(), maintenance=(), classic_queues=34, quorum_queues=26, stream_queues=0, mirrored_queues=0,
+    non_quorum_queues=34, non_durable_queues=34, transient_queues=34, under_replicated_queues=0,
+    non_default_exchanges=60, disabled_flags=(),
+)  # fmt: skip
+"""As a release before 2025.1 has it by default: replies and fanouts are classic queues."""
 
 
 def a_cloud(
@@ -49,6 +58,7 @@ def a_cloud(
     observed = Observed(
         host_systems=None if away or system is None else (system.id,),
         containers=None if away else tuple(sorted({*CONTROL, *COMPUTE})),
+        rabbitmq=BROKER,
     )
     return CloudFacts(
         site="prod",

@@ -85,10 +85,10 @@ def _make(goal: Goal, site: Site | None, *, quiet: bool) -> Plan:
         from upgrader.survey import plan_site
 
         return plan_site(site, graph, goal, say=_quiet if quiet else _say)
-    from upgrader.by_hand import typed
+    from upgrader.by_hand import typed, typed_action
     from upgrader.planner import Frame
 
-    return make_plan(graph, goal, None, Frame(typed=typed()))
+    return make_plan(graph, goal, None, Frame(typed=typed(), typed_action=typed_action()))
 
 
 def _say(line: str) -> None:

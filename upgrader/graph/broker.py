@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from upgrader.graph.images import services_of
 from upgrader.graph.queues import (
-    NO_QUEUES_KNOWN,
     Queues,
     Typed,
     Variables,
@@ -20,7 +20,6 @@ from upgrader.graph.queues import (
     expected_queues,
     migration,
     seen_queues,
-    truth,
     untyped,
 )
 from upgrader.model import Answer, BrokerPlan, Code, Finding
@@ -29,7 +28,9 @@ if TYPE_CHECKING:
     from upgrader.graph.graph import ReleaseGraph
     from upgrader.graph.records import AllowedSteps
     from upgrader.graph.schema import Hop
+    from upgrader.model import CloudFacts
     from upgrader.observed import BrokerFacts
+    from upgrader.record import SiteRecord
 
 ROLE = "rabbitmq"
 _EXTRA = re.compile(r"^(\d+\.\d+) \(image ([\w-]+)")
@@ -227,6 +228,43 @@ def _flags(graph: ReleaseGraph, facts: BrokerFacts | None, before: str, after: s
     return facts.disabled_flags
 
 
+def plans_of(
+    graph: ReleaseGraph, hops: Sequence[Hop], record: SiteRecord | None, typed: Typed = untyped
+) -> tuple[BrokerPlan, ...]:
+    """RabbitMQ's part of a path for a site; without a record, for a cloud that nobody looked at."""
+    if not hops:
+        return ()
+    if record is None:
+        return broker_plans(graph, hops, Broker(), typed=typed)
+    return broker_plans(graph, hops, broker_of(graph, record.facts), variables_of(record), typed)
+
+
+def broker_of(graph: ReleaseGraph, facts: CloudFacts) -> Broker:
+    """RabbitMQ as an observation shows it. A cloud in which a host was not read may run it there."""
+    names = [container.name for host in facts.hosts for container in host.containers]
+    whole = all(host.reachable and not host.error for host in facts.hosts)
+    runs = ROLE in names or not whole
+    return Broker(runs, facts.observed.rabbitmq, tuple(sorted(services_of(graph, names))))
+
+
+def variables_of(record: SiteRecord) -> Variables:
+    """Values as Ansible computes them; None where a release's are not known or hosts differ."""
+
+    def value(release: str, name: str) -> Any:
+        effective = record.effective_of(release)
+        variable = effective.find(name) if effective else None
+        return variable.loaded() if variable is not None and variable.value is not None else None
+
+    return value
+
+
+def variables_wanted(graph: ReleaseGraph) -> frozenset[str]:
+    """Names of the variables that a broker's plan is made from."""
+    known = graph.rabbitmq
+    more = {rule.extended_by for rule in known.allowed if rule.extended_by}
+    return frozenset({"rabbitmq_image", *more, *(found.name for found in known.switches)})
+
+
 # ---------------------------------------------------------------- findings
 
 
@@ -284,10 +322,3 @@ def _migration_finding(graph: ReleaseGraph, hop: Hop, made: BrokerPlan) -> Findi
         unknown=unknown,
         source="; ".join(graph.rabbitmq.migration.source),
     )
-
-
-__all__ = [
-    "MIGRATION_FINDING", "NO_QUEUES_KNOWN", "VERSION_FINDING", "Broker", "Queues", "Step", "Typed", "Variables",
-    "broker_plan", "broker_plans", "demand_of", "detours", "images", "judge_broker", "reachable", "seen_queues",
-    "series", "step", "truth",
-]  # fmt: skip

@@ -174,6 +174,7 @@ def _hop(page: Page, plan: Plan, hop: HopPlan, number: int, details: bool) -> No
     _stages(page, hop, details)
     _components(page, hop)
     _changes(page, hop)
+    _broker(page, hop, details)
     _line_of_no_return(page, hop)
     _ways(page, hop)
     _by_hand(page, hop, _shared(plan), details)
@@ -241,6 +242,26 @@ def _changes(page: Page, hop: HopPlan) -> None:
             "new groups",
             f"{', '.join(hop.groups_added)} (upgrader adds them to an INI inventory, others are yours to edit)",
         )
+
+
+def _broker(page: Page, hop: HopPlan, details: bool) -> None:
+    """RabbitMQ's version where it moves, and the outage of a queue migration."""
+    broker = hop.broker
+    if broker.allowed != "yes" and broker.allowed_why:
+        mark = Span("✗ ", "bad") if broker.allowed == "no" else Span("! ", "warn")
+        _labelled(page, "rabbitmq", mark, f"{broker.before or '?'} → {broker.after or '?'}: {broker.allowed_why}")
+    if broker.migration == "no":
+        return
+    due = "" if broker.migration == "yes" else "perhaps (seen when the hop's checks run): "
+    _labelled(page, "queue migration", Span("FULL API OUTAGE  ", "bad"), f"{due}{broker.migration_why}")
+    _labelled(page, "", f"own approval, on {hop.source}, before the upgrade: {broker.outage.partition(': ')[2]}")
+    if broker.settings:
+        _labelled(page, "", "sets ", ", ".join(f'{key}: "{value}"' for key, value in broker.settings))
+    if not details:
+        return
+    for label, lines in (("asserts first", broker.checks_before), ("asserts then", broker.checks_after)):
+        for number, line in enumerate(lines):
+            _labelled(page, "" if number else f"  {label}", line)
 
 
 def _shared(plan: Plan) -> frozenset[str]:
