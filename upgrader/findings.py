@@ -23,6 +23,7 @@ from upgrader.probes.containers import containers
 from upgrader.probes.disk import disk
 from upgrader.probes.galera import galera
 from upgrader.probes.heads import heads
+from upgrader.probes.services import judge_services
 from upgrader.record import SiteRecord
 
 CHECKLIST = "checklist"
@@ -133,6 +134,7 @@ def judge_cloud(facts: CloudFacts, names: ReleaseNames, release: str, room: Room
         *containers(facts, names, release or None),
         *galera(facts),
         *disk(facts, room.min_free_bytes, room.local),
+        *judge_services(facts),
     ]
     if release:
         found += heads(facts, names, release)

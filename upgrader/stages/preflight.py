@@ -18,6 +18,7 @@ from upgrader.model import CloudFacts, Code, Finding
 from upgrader.probes.containers import containers
 from upgrader.probes.disk import disk, local_disk
 from upgrader.probes.galera import galera
+from upgrader.probes.services import judge_services
 from upgrader.recorded import effective_of, groups_of, record_of
 from upgrader.stages.base import StageContext
 from upgrader.stages.common import extra_groups, inventory_of, look, run_action
@@ -86,6 +87,7 @@ def _cloud(ctx: StageContext, facts: CloudFacts, inventory: Inventory) -> tuple[
         ]
     findings += containers(facts, release_names(ctx.graph), ctx.hop.source)
     findings += galera(facts)
+    findings += judge_services(facts)
     findings += disk(facts, ctx.site.min_free_bytes, (local_disk(ctx.site.backup_dir), local_disk(ctx.site.state_dir)))
     return tuple(findings)
 
