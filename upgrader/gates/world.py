@@ -6,75 +6,20 @@ record is all there is.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from typing import Any
 
+from upgrader.gates.ground import Ground, has_value, host_sight, jsonable, loaded, place_of, variable_sight
 from upgrader.gates.names import Reference, Root
 from upgrader.gates.words import Sight, Spread, absent, known, listed, plain, undefined, unknown
 from upgrader.graph import Hop, ReleaseGraph
-from upgrader.model import HostFacts
-from upgrader.policy.host_system import system_of
-from upgrader.record import SiteRecord, Variable
-from upgrader.value import Value
-
-SERVICES: Mapping[str, tuple[str, ...]] = {
-    "rabbitmq": ("rabbitmq",), "database": ("mariadb",), "vip": ("keepalived",), "external_vip": ("keepalived",),
-    "haproxy": ("haproxy",), "proxysql": ("proxysql",), "fernet": ("keystone",), "memcached": ("memcached",),
-    "redis": ("redis",), "valkey": ("valkey",), "ovn": ("ovn",), "nova": ("nova",), "neutron": ("neutron",),
-    "cinder": ("cinder",), "ironic": ("ironic",), "heat": ("heat",), "octavia": ("octavia",), "magnum": ("magnum",),
-}  # fmt: skip
-"""Part of `observed` → how names of its containers begin. Ceph is not here: it runs beside kolla's containers."""
+from upgrader.record import SiteRecord
 
 _OPERATORS_OWN = ("inventory", "globals", "extra")
 _EVERYWHERE: tuple[Root, ...] = (
-    "observed", "host", "groups", "hosts", "answers", "passwords", "config_files", "config_options", "always",
+    "observed", "host", "groups", "hosts", "answers", "passwords", "equal_passwords", "config_files",
+    "config_options", "running_release", "always",
 )  # fmt: skip
-
-
-class Ground:
-    """A record, indexed once for all hops."""
-
-    def __init__(self, record: SiteRecord) -> None:
-        self.record = record
-        self.effective = {one.release: {v.name: v for v in one.variables} for one in record.effective}
-        self.whole = {one.release for one in record.effective if one.by == "toolchain" and not one.error}
-        self.answers = dict(record.answers)
-        self.seen: dict[Reference, Sight | Spread] = {}
-        """What is the same on every hop."""
-        self.configured: dict[str, Variable] = {}
-        for one in record.effective:
-            for variable in one.variables:
-                if variable.configured:
-                    self.configured.setdefault(variable.name, variable)
-
-    def usable(self, release: str, name: str) -> Variable | None:
-        """The variable at a release, unless that release could not work it out for want of its toolchain."""
-        found = self.effective.get(release, {}).get(name)
-        return found if found is not None and (release in self.whole or _has_value(found)) else None
-
-    @cached_property
-    def groups(self) -> dict[str, list[str]] | None:
-        """Group → its hosts; None when no inventory was read."""
-        if not self.record.hosts and not self.record.groups:
-            return None
-        found: dict[str, list[str]] = {name: [] for name in self.record.groups}
-        for host, groups in self.record.hosts:
-            for name in groups:
-                found.setdefault(name, []).append(host)
-        return found
-
-    @cached_property
-    def hosts(self) -> tuple[str, ...]:
-        return tuple(host for host, _ in self.record.hosts) or tuple(host.name for host in self.record.facts.hosts)
-
-    def runs(self, part: str) -> bool | None:
-        """Whether containers of this part of `observed` are there; None: cannot be told."""
-        names = self.record.facts.observed.containers
-        if names is None or part not in SERVICES:
-            return None
-        return any(name == front or name.startswith(f"{front}_") for name in names for front in SERVICES[part])
 
 
 class World:
@@ -115,14 +60,14 @@ class World:
         if found is None and source in self.ground.whole:
             found = self.ground.usable(target, name)
         if found is not None:
-            return _variable(name, found)
+            return variable_sight(name, found)
         return self._literal(name) or self._nowhere(name)
 
     def after(self, reference: Reference) -> Sight | Spread:
         name, target = reference.path[0], self.hop.target
         found = self.ground.usable(target, name)
         if found is not None:
-            return _variable(str(reference), found)
+            return variable_sight(str(reference), found)
         if target in self.ground.whole:
             return undefined(f"after.{name}: {target} has no such variable")
         return self._literal(name) or unknown(f"after.{name}: {self._not_built(target)}")
@@ -130,12 +75,12 @@ class World:
     def _literal(self, name: str) -> Sight | Spread | None:
         """What the operator wrote out, which no release's defaults change."""
         found = self.ground.configured.get(name)
-        if found is None or not _has_value(found):
+        if found is None or not has_value(found):
             return None
         written = [one.text for one in found.definitions if one.kind in _OPERATORS_OWN]
         if not found.per_host:
             written = written[-1:]  # the strongest is the one that counts
-        return None if any("{{" in text or "{%" in text for text in written) else _variable(name, found)
+        return None if any("{{" in text or "{%" in text for text in written) else variable_sight(name, found)
 
     def _nowhere(self, name: str) -> Sight:
         for release in (self.hop.source, self.hop.target):
@@ -153,7 +98,7 @@ class World:
         name = reference.path[0]
         found = self.ground.configured.get(name)
         if found is not None:
-            return Sight("known", True, f"{name} is set ({_place(found) or 'by the operator'})", "true")
+            return Sight("known", True, f"{name} is set ({place_of(found) or 'by the operator'})", "true")
         if not any(not one.error for one in self.record.effective):
             return unknown(f"{name}: {self._not_built(self.hop.source)}")
         return Sight("known", False, f"{name} is not set", "false")
@@ -172,7 +117,7 @@ class World:
         text = self.ground.answers.get(name)
         if text is None:
             return unknown(f"answer {name} in [answers] of upgrader.toml")
-        return _loaded(f"answers.{name}", text, "upgrader.toml")
+        return loaded(f"answers.{name}", text, "upgrader.toml")
 
     # ------------------------------------------------------------ what was seen
 
@@ -187,7 +132,7 @@ class World:
             error = getattr(value, "error", "") or error
         if value is None:
             return unknown(f"{name} was not read{self._why_unread(error)}")
-        return known(name, _jsonable(value))
+        return known(name, jsonable(value))
 
     def _why_unread(self, error: str) -> str:
         if error:
@@ -197,7 +142,7 @@ class World:
 
     def host(self, reference: Reference) -> Spread:
         field = reference.path[0]
-        by_host = {host.name: _of_host(host, field) for host in self.record.facts.hosts}
+        by_host = {host.name: host_sight(host, field) for host in self.record.facts.hosts}
         return Spread(by_host, unknown(f"host.{field} was not read"))
 
     # ------------------------------------------------------------ the inventory, files, the hop
@@ -218,10 +163,9 @@ class World:
 
     def files(self, reference: Reference) -> Sight:
         found: tuple[str, ...] | None = getattr(self.record, reference.root)
-        what = {"passwords": "passwords.yml", "config_files": "the folder of own configuration files"}
-        what["equal_passwords"] = "passwords.yml"
         if found is None:
-            return unknown(f"{what.get(reference.root, 'own configuration files')} could not be read")
+            what = "passwords.yml" if "passwords" in reference.root else "the folder of own configuration files"
+            return unknown(f"{what} could not be read")
         return Sight(
             "known", list(found), f"{reference.root}: {listed([plain(item) for item in found]) or 'none'}", "f"
         )
@@ -268,73 +212,3 @@ _LOOKUPS: Mapping[str, Callable[[World, Reference], Sight | Spread]] = {
     "running_release": World.running_release, "always": World.always,
     "configured": World.configured, "defined_in_release": World.defined_in_release,
 }  # fmt: skip
-
-
-# ---------------------------------------------------------------- values
-
-
-def _has_value(variable: Variable) -> bool:
-    return variable.value is not None or bool(variable.per_host)
-
-
-def _variable(name: str, found: Variable) -> Sight | Spread:
-    if found.value is not None:
-        return _loaded(name, found.value, _place(found), secret=found.secret)
-    missing = unknown(f"{name}: {plain(found.error, 200) or 'its value could not be computed'}")
-    if not found.per_host:
-        return missing
-    sights: dict[str, Sight] = {}
-    by_text: dict[tuple[str, str], Sight] = {}
-    for host, text in found.per_host:
-        place = _place(found, host)
-        sight = by_text.get((text, place))
-        if sight is None:
-            sight = by_text[text, place] = _loaded(name, text, place, secret=found.secret)
-        sights[host] = sight
-    return Spread(sights, missing)
-
-
-def _loaded(name: str, text: str, place: str, *, secret: bool = False) -> Sight:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return unknown(f"{name}: the record holds no value that can be read")
-    if secret:
-        said = f"{name} is {'set' if value else 'not set'}"
-        return Sight("known", value, said, text)
-    return known(name, value, place)
-
-
-def _place(variable: Variable, host: str = "") -> str:
-    """Where the value comes from: the strongest definition that concerns the host."""
-    fitting = [one for one in variable.definitions if not one.hosts or not host or host in one.hosts]
-    return fitting[-1].place if fitting else ""
-
-
-def _of_host(host: HostFacts, field: str) -> Sight:
-    name = f"host.{field}"
-    if field in ("name", "groups"):
-        return known(name, _jsonable(getattr(host, field)))
-    why = dict(host.unread).get(field.split(".", maxsplit=1)[0], "") or host.error
-    value: Any = host
-    if not host.reachable:
-        value, why = None, why or "it did not answer"
-    elif field == "containers":
-        value = None if host.error else [container.name for container in host.containers]
-    elif field == "system":
-        found = system_of(host.os)
-        value = found.id if found else None
-    else:
-        for step in field.split("."):
-            value = getattr(value, step, None) if value is not None else None
-    if value is None or value == "":
-        return unknown(f"{name} was not read" + (f": {plain(why, 120)}" if why else ""))
-    return known(name, _jsonable(value))
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, Value):
-        return value.document()
-    if isinstance(value, (tuple, list)):
-        return [_jsonable(item) for item in value]
-    return value
