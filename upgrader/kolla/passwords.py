@@ -59,7 +59,7 @@ class PasswordNames:
 
 def names(path: Path, vault: Vault | None = None) -> PasswordNames:
     """Names in a passwords file, and whether it is encrypted. Raises ConfigError as `keys` does."""
-    data, text = _open(path, vault)
+    data, text = open_passwords(path, vault)
     filled = [entry for entry in text.entries if not entry.empty]
     scalars = [found for entry in filled for found in scalars_below(entry.tree, entry.key)]
     sealed = all(tag == "!vault" or key == "public_key" for key, tag, _ in scalars)
@@ -72,7 +72,7 @@ def names(path: Path, vault: Vault | None = None) -> PasswordNames:
 
 def keys(path: Path, vault: Vault | None = None) -> tuple[str, ...]:
     """Names in a passwords file, in its order. Raises ConfigError (unreadable, broken, wrong vault password)."""
-    return tuple(entry.key for entry in _open(path, vault)[1].entries)
+    return tuple(entry.key for entry in open_passwords(path, vault)[1].entries)
 
 
 def secret_values(path: Path, vault: Vault | None = None) -> frozenset[str]:
@@ -80,7 +80,7 @@ def secret_values(path: Path, vault: Vault | None = None) -> frozenset[str]:
 
     Public keys and the marker lines of private keys are left out. Raises ConfigError as `keys` does.
     """
-    text = _open(path, vault)[1]
+    text = open_passwords(path, vault)[1]
     found: set[str] = set()
     sealed: list[str] = []
     for entry in text.entries:
@@ -104,12 +104,12 @@ def plan_merge(
     naming the file, EnvironmentMissingError when the toolchain lacks its programs.
     """
     vault = Vault(toolchain, vault_password_file) if vault_password_file else None
-    before, text = _open(path, vault)
+    before, text = open_passwords(path, vault)
     _sweep(path)
     example = parse(_example(toolchain), toolchain.example_passwords)
     missing = [entry for entry in example.entries if text.get(entry.key) is None]
     plain = text.text
-    state = _valkey_state(text, path, vault, adding=any(entry.key == VALKEY for entry in missing))
+    state = valkey_state(text, path, vault, adding=any(entry.key == VALKEY for entry in missing))
     if state == "differs" and align_valkey:
         plain, state = _aligned(text), "aligned"
     if missing:
@@ -149,7 +149,8 @@ def apply_merge(merge: PasswordMerge, keep: Path) -> None:
         raise ConfigError(f"{merge.path} cannot be written: {error.strerror}.", reason="unwritable-file") from None
 
 
-def _open(path: Path, vault: Vault | None) -> tuple[bytes, YamlText]:
+def open_passwords(path: Path, vault: Vault | None) -> tuple[bytes, YamlText]:
+    """Bytes as they lie there, and the plain text read. Raises ConfigError (unreadable, broken, wrong password)."""
     data = read_bytes(path)
     return data, parse(decrypt(data, path, vault) if encrypted(data) else data, path)
 
@@ -217,7 +218,8 @@ def _vaulted(key: str, tree: Tree, ciphers: Iterator[str], indent: str) -> str:
     return f"{indent}{key}: !vault |\n" + "".join(f"{indent}  {line}\n" for line in next(ciphers).splitlines())
 
 
-def _valkey_state(text: YamlText, path: Path, vault: Vault | None, *, adding: bool) -> Valkey:
+def valkey_state(text: YamlText, path: Path, vault: Vault | None, *, adding: bool) -> Valkey:
+    """How the two passwords stand in a file; `adding`: a missing Valkey password is about to be made."""
     redis, valkey = text.get(REDIS), text.get(VALKEY)
     if redis is None or redis.kind != "scalar" or redis.empty:
         return ""

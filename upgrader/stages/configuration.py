@@ -7,6 +7,7 @@ backup set first, which is the one place for secrets.
 from __future__ import annotations
 
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from upgrader.database.manifest import CONFIGURATION, INVENTORY, PASSWORDS, read_manifest
@@ -48,10 +49,20 @@ def edit(ctx: StageContext, inventory: Inventory, facts: CloudFacts) -> list[str
     return done or ["everything already says so"]
 
 
+def set_switches(ctx: StageContext, settings: Sequence[tuple[str, str]]) -> list[str]:
+    """Set single settings where the source release reads them; says what was changed. May be done again."""
+    files = globals_files(ctx.site.config_dir, ctx.hop.source, ctx.site.extra_vars)
+    done = []
+    for change in plan_edit(files, dict(settings)):
+        apply_edit(change, _set_of(ctx) / BEFORE_EDIT)
+        done.append(f"{change.path.name}: {', '.join(change.keys)}")
+    return done or ["everything already says so"]
+
+
 def _before_valkey(facts: CloudFacts) -> bool:
     """Redis runs and Valkey does not: only then may Valkey's password be made the same; later it guards data."""
     names = {container.name for host in facts.hosts for container in host.containers}
-    return "redis" in names and "valkey" not in names
+    return "redis" in names and not names & {"valkey", "valkey_server"}
 
 
 def put_back(ctx: StageContext) -> list[str]:
