@@ -90,14 +90,14 @@ legacy_save() {
 }
 legacy_rules() {
   for family in ip ip6; do
-    [ -r "/proc/net/${family}_tables_names" ] || continue
+    [ -r "${proc_net:-/proc/net}/${family}_tables_names" ] || continue
     while IFS= read -r table; do
       if rules=$(legacy_save "${family}tables" "$table" 2>"$errors" </dev/null); then
         printf '%s\n' "$rules" | grep -c '^-A'
       else
         said iptables "table $table is loaded and could not be read: $(cat "$errors")"
       fi
-    done <"/proc/net/${family}_tables_names"
+    done <"${proc_net:-/proc/net}/${family}_tables_names"
   done
   echo 0
 }

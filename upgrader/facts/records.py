@@ -121,12 +121,15 @@ def _fields(kind: type[Value]) -> tuple[str, ...]:
 
 def _unread(whole: str, parts: set[str], answer: _Said, failed: Mapping[str, str]) -> str:
     """Why the field cannot be filled. A column that a release does not have makes one of several sources moot, not
-    the field unknown; any error does, because what it hides may be the very row that matters."""
+    the field unknown; a database that is called otherwise and any error do, because what they hide may matter."""
     for part in sorted(parts):
+        absent = {column.partition(".")[0] for column in answer.lacks.get(part, "").split()} - answer.databases
         if part in failed:
             return failed[part]
         if part in answer.late:
             return "the database server took too long"
+        if absent:
+            return f"there is no database {', '.join(sorted(absent))}"
         if part not in answer.read and part not in answer.lacks:
             return "not answered"
     if parts and not parts & answer.read:

@@ -4,8 +4,8 @@
 # A part says which columns it reads. Releases differ, so that every part is tried only where information_schema has
 # all of them; what is lacking is told instead. Each part is one line of SQL that begins with its name: a client's
 # error names the line. A name that ends in /more is one of several sources of the same field.
-# Nothing is changed: the session is read only, bounded in time as a whole and by statement, and lists and counts end
-# at a limit. Counts go where an index leads, or stop at the limit.
+# Nothing is changed: the session is read only, bounded in time as a whole (whole_seconds) and by statement
+# (statement_seconds), and lists and counts end at a limit. Counts go where an index leads, or stop at the limit.
 
 # part NAME 'DATABASE.TABLE COLUMN…[; DATABASE.TABLE COLUMN…]' QUERY: QUERY gives one column named v
 part() {
@@ -33,13 +33,13 @@ unfinished() {
 silent() { printf 'TIMESTAMPDIFF(SECOND, %s, UTC_TIMESTAMP()) > %s' "$1" "$2"; }
 
 question_records() {
-  cat <<'SQL'
+  sed "s/STATEMENT_SECONDS/${statement_seconds:-3}/g; s/WHOLE_SECONDS/${whole_seconds:-20}/" <<'SQL'
 -- upgrader: records
 SET SESSION TRANSACTION READ ONLY;
-SET SESSION max_statement_time = 3; SET SESSION lock_wait_timeout = 3;
+SET SESSION max_statement_time = STATEMENT_SECONDS; SET SESSION lock_wait_timeout = STATEMENT_SECONDS;
 SET SESSION group_concat_max_len = 1048576;
-SET @ends = SYSDATE() + INTERVAL 20 SECOND;
-SELECT '@database', schema_name FROM information_schema.schemata WHERE schema_name IN ('nova', 'neutron', 'cinder', 'ironic', 'heat', 'octavia', 'magnum');
+SET @ends = SYSDATE() + INTERVAL WHOLE_SECONDS SECOND;
+SELECT '@database', schema_name FROM information_schema.schemata WHERE schema_name IN ('nova', 'nova_api', 'nova_cell0', 'neutron', 'cinder', 'ironic', 'heat', 'octavia', 'magnum');
 SET @have = (SELECT GROUP_CONCAT(table_schema, '.', table_name, '.', column_name, IF(is_nullable = 'NO', CONCAT(',', table_schema, '.', table_name, '.', column_name, '!'), '')) FROM information_schema.columns WHERE table_schema IN ('nova', 'nova_api', 'nova_cell0', 'neutron', 'cinder', 'ironic', 'heat', 'octavia', 'magnum') AND table_name IN ('services', 'compute_nodes', 'instances', 'migrations', 'block_device_mapping', 'pci_devices', 'quotas', 'project_user_quotas', 'quota_classes', 'instance_mappings', 'agents', 'ml2_port_bindings', 'volumes', 'snapshots', 'volume_admin_metadata', 'nodes', 'stack', 'load_balancer', 'listener', 'cluster', 'cluster_template'));
 SQL
   nova_parts

@@ -100,12 +100,14 @@ def _lost(variable: str, value: str, origin: str) -> str:
     back to mariabackup at its end (openstack/kolla-ansible@21.3.0, 22.2.0: ansible/roles/mariadb/tasks/upgrade.yml;
     older roles leave it alone), so that rsync counts wherever it comes from.
     """
-    name = variable.upper()
+    name, source = variable.upper(), origin.upper()
+    if source == "COMPILE-TIME":
+        return ""
     if name == "WSREP_SST_METHOD":
         lost = value.lower() == "rsync"
     else:
         lost = name in _HARMLESS and value.upper() not in _HARMLESS[name]
-        lost = lost and not (name in _CONFIGURABLE and origin.upper() == "CONFIG")
+        lost = lost and not (name in _CONFIGURABLE and source == "CONFIG")
     return f"{variable.lower()}={value}" if lost else ""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from upgrader.model import CloudFacts, Code, Finding
 
@@ -71,3 +71,14 @@ def said_by(error: str) -> str:
     """Hosts named in an `error` of facts (`host: words; host: words`), separated by commas."""
     names = (part.partition(": ")[0] for part in error.split("; ") if ": " in part)
     return ", ".join(dict.fromkeys(name for name in names if name and " " not in name))
+
+
+def listed(rows: Collection[str], noun: str) -> str:
+    """`1 agent is`, `3 agents are`."""
+    return f"{len(rows)} {noun}{' is' if len(rows) == 1 else 's are'}"
+
+
+def in_container(facts: CloudFacts, container: str, command: str) -> str:
+    """The command as an operator types it on a host that has the container."""
+    podman = any(host.engine == "podman" for host in facts.hosts)
+    return f"{'podman' if podman else 'docker'} exec {container} {command}"

@@ -13,7 +13,7 @@ from typing import Any
 from upgrader.sandbox import schemas, store, world
 
 OVERRIDES = "services.json"
-DATABASES = ("cinder", "heat", "ironic", "magnum", "neutron", "nova", "octavia")
+DATABASES = ("cinder", "heat", "ironic", "magnum", "neutron", "nova", "nova_api", "nova_cell0", "octavia")
 _NOVA = {"nova_scheduler": "nova-scheduler", "nova_conductor": "nova-conductor", "nova_compute": "nova-compute"}
 _CINDER = {"cinder_scheduler": "cinder-scheduler", "cinder_volume": "cinder-volume", "cinder_backup": "cinder-backup"}
 _NEUTRON = {
@@ -47,7 +47,7 @@ def answer(root: str, question: Iterable[str]) -> Iterator[str]:
                 yield f"!ERROR 1969 (70100) at line {number}: {_INTERRUPTED}"
                 continue
         elif name.partition(".")[0] not in known:
-            yield f"@lacks\t{name} {name}"
+            yield f"@lacks\t{name} {name.partition('.')[0]}.all.columns"
             continue
         else:
             rows = _rows(name, services)
