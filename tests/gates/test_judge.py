@@ -203,6 +203,7 @@ def test_one_action_alone() -> None:
 def test_faults_name_file_action_field_and_place() -> None:
     graph = graph_with(
         action("prose", "custom playbooks"), action("asks", "answers.x"), action("late", "always", satisfied_if="a b"),
+        action("typo", "enable_zum and after.enable_nova"),
         action("light", "always", severity="advised", overridable=True), action("who", "always", done_by="nobody"),
         common=action("shared", "enable_zun == 'yes'"),
     )  # fmt: skip
@@ -217,9 +218,10 @@ def test_faults_name_file_action_field_and_place() -> None:
         f"{own}: asks: evidence: required, applies_if asks for answers.x",
         f"{own}: late: satisfied_if: character 3: unexpected 'b'",
     )
-    assert faults[4].startswith(f"{own}: light: overridable: says true, severity says advised")
-    assert faults[5].startswith(f"{own}: who: done_by: nobody is not one of toolchain, ")
-    assert len(faults) == 6
+    assert faults[4] == f"{own}: typo: applies_if: no release has a variable enable_zum; nearest: enable_zun"
+    assert faults[5].startswith(f"{own}: light: overridable: says true, severity says advised")
+    assert faults[6].startswith(f"{own}: who: done_by: nobody is not one of toolchain, ")
+    assert len(faults) == 7
 
 
 def test_the_shipped_conditions_are_sound(graph: ReleaseGraph) -> None:

@@ -4,7 +4,8 @@
 names that the record answers (`names.py`, `world.py`), with three answers: yes, no, unknown.
 """
 
-from upgrader.gates.judge import condition_faults, judge, judge_action, variables_needed
+from upgrader.gates.faults import condition_faults
+from upgrader.gates.judge import judge, judge_action, variables_needed
 from upgrader.gates.language import Condition, Judged, NotAConditionError, compile_condition
 from upgrader.gates.names import Names
 from upgrader.gates.world import World

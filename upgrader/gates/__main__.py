@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from upgrader.errors import DataError
-from upgrader.gates.judge import condition_faults
+from upgrader.gates.faults import condition_faults
 from upgrader.graph import load_graph
 from upgrader.graph.check import validate_all
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -14,13 +14,9 @@ from upgrader.gates.world import World
 from upgrader.graph import Hop, ReleaseGraph
 from upgrader.model import Code, Finding
 from upgrader.record import SiteRecord
-from upgrader.states import State
 
 if TYPE_CHECKING:
     from upgrader.graph.records import Action
-
-STAGES = ("toolchain", *(state.value for state in State))
-"""What may carry out an action: building the environment of a release, or a stage of a hop."""
 
 
 def judge(graph: ReleaseGraph, hops: Sequence[Hop], record: SiteRecord) -> tuple[Finding, ...]:
@@ -90,36 +86,6 @@ def variables_needed(graph: ReleaseGraph) -> frozenset[str]:
             if front.startswith("enable_"):
                 names.add(front)
     return frozenset(names)
-
-
-def condition_faults(graph: ReleaseGraph) -> tuple[str, ...]:
-    """Everything wrong with the conditions of the data: file, id, field, position and why."""
-    faults: dict[str, None] = {}
-    for hop in (graph.hop(*edge) for edge in graph.edges):
-        own = f"actions/{hop.key}.toml"
-        shared = {action.id for action in graph.common_actions}
-        for action in graph.actions(hop):
-            where = f"{'actions/common.toml' if action.id in shared else own}: {action.id}"
-            faults.update(dict.fromkeys(f"{where}: {fault}" for fault in _faults(action)))
-    return tuple(faults)
-
-
-def _faults(action: Action) -> Iterable[str]:
-    for field in ("applies_if", "satisfied_if"):
-        text = getattr(action, field)
-        if not text:
-            continue
-        try:
-            names = compile_condition(text).names
-        except NotAConditionError as error:
-            yield f"{field}: character {error.position}: {error.why}"
-            continue
-        if names.answers and not action.evidence:
-            yield f"evidence: required, {field} asks for answers.{sorted(names.answers)[0]}"
-    if action.done_by and action.done_by not in STAGES:
-        yield f"done_by: {action.done_by} is not one of {', '.join(STAGES)}"
-    if action.overridable and action.severity != "blocker":
-        yield f"overridable: says true, severity says {action.severity}; only blockers need it"
 
 
 # ---------------------------------------------------------------- findings
