@@ -6,23 +6,25 @@ its exit code is only one of several witnesses, which is why it is returned and 
 
 from __future__ import annotations
 
+import json
 import os
 import re
-import signal
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
+from typing import Any, Self
 
 from upgrader.database.isolation import without_network
 from upgrader.database.throwaway import Server
 from upgrader.durable import make_dir
+from upgrader.errors import UpgraderError
 from upgrader.graph.migrations import Option, ServiceMigrations
+from upgrader.rehearsal import desk
 from upgrader.rehearsal.environments import Services
 from upgrader.rehearsal.report import CommandResult
 
 LAST_WORDS = 12
+DESK_LOG = "desk.log"
 _ROW = re.compile(r"^\|\s*([A-Za-z0-9_.]+)\s*\|\s*(\d+)\s*\|\s*(\d+)\s*\|$")
 _URL = re.compile(r"\$URL\((\w+)\)")
 _NOISE = re.compile(r"DeprecationWarning|pkg_resources|^\s*warnings\.warn|^\s*import pkg_resources|INFO ")
@@ -34,8 +36,16 @@ class Workplace:
     def __init__(self, folder: Path, server: Server, services: Services, service: ServiceMigrations) -> None:
         self.folder, self.server, self.services, self.service = folder, server, services, service
         make_dir(folder, exist_ok=True)
+        self._desk: subprocess.Popen[str] | None = None
+        self._count = 0
         self._conf = self._write("service.conf", service.config)
         self._cell = self._write("cell.conf", service.config_cell or service.config)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _write(self, name: str, options: Sequence[Option]) -> Path:
         sections: dict[str, list[str]] = {"DEFAULT": [f"state_path = {self.folder}", "use_stderr = true"]}
@@ -58,31 +68,58 @@ class Workplace:
         if not path.exists():
             lost = CommandResult(phase=phase, command=tuple(command), code=127, last_words=(f"{path} is not there",))
             return lost, ""
-        argv = without_network([str(path), *map(self._filled, words)])
-        log = self.folder / f"{time.time_ns()}.log"
-        began = time.monotonic()
-        with log.open("wb") as stream:
-            process = subprocess.Popen(
-                argv,
-                cwd=self.folder,
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            code = _await(process, limit)
-        seconds = time.monotonic() - began
-        text = log.read_text(errors="replace")
+        self._count += 1
+        log = self.folder / f"{self._count:02}-{program}.log"
+        asked = {"argv": [str(path), *map(self._filled, words)], "log": str(log), "limit": limit}
+        code, seconds = self._ask(asked)
+        text = log.read_text(errors="replace") if log.exists() else ""
         result = CommandResult(
             phase=phase,
             command=tuple(command),
             code=code,
-            seconds=round(seconds, 3),
+            seconds=seconds,
             batches=batches(text),
             last_words=_last_words(text),
         )
         return result, text
+
+    def close(self) -> None:
+        """End the process that the programs were run from."""
+        if self._desk is not None:
+            self._desk.kill()
+            self._desk.wait()
+            self._desk = None
+
+    def _ask(self, asked: Mapping[str, Any]) -> tuple[int | None, float]:
+        """Let the desk run one command. A desk that is lost takes its command with it, and the next gets a new one."""
+        clerk = self._desk = self._desk or self._open()
+        assert clerk.stdin is not None and clerk.stdout is not None  # noqa: S101 - made with pipes
+        try:
+            clerk.stdin.write(json.dumps(asked) + "\n")
+            clerk.stdin.flush()
+            answer = json.loads(clerk.stdout.readline())
+        except (OSError, ValueError):
+            self.close()
+            raise UpgraderError(
+                f"The programs of {self.service.name} {self.services.release} could not be run.",
+                cloud="Only the copy was touched.",
+                details=_last_words((self.folder / DESK_LOG).read_text(errors="replace"))[-3:],
+                reason="rehearsal-desk",
+            ) from None
+        return answer["code"], float(answer["seconds"])
+
+    def _open(self) -> subprocess.Popen[str]:
+        with (self.folder / DESK_LOG).open("ab") as errors:
+            return subprocess.Popen(
+                without_network([str(self.services.program("python")), "-P", str(Path(desk.__file__))]),
+                cwd=self.folder,
+                env=self._environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+            )
 
     def _filled(self, word: str) -> str:
         if word == "$CONF":
@@ -102,18 +139,6 @@ class Workplace:
             # processes of an attempt are found by these
             **{name: value for name, value in os.environ.items() if name.startswith("UPGRADER_")},
         }
-
-
-def _await(process: subprocess.Popen[bytes], limit: float) -> int | None:
-    """Exit code; None when it had to be ended at its limit."""
-    try:
-        return process.wait(limit)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def batches(text: str) -> tuple[tuple[str, int, int], ...]:

@@ -100,7 +100,22 @@ def _service(
     if missing:
         message = f"the copy lacks {', '.join(missing)}"
         return result.model_copy(update={"verdict": "failed", "message": message}), before, rows
-    place = Workplace(trial.folder / f"{hop.target}-{service.name}", trial.server, trial.new, service)
+    with Workplace(trial.folder / f"{hop.target}-{service.name}", trial.server, trial.new, service) as place:
+        result = _worked(trial, hop, service, result, (place, before, rows, old_heads))
+    trial.say(f"{service.name}: {result.verdict}{f' ({result.message})' if result.message else ''}")
+    return result.model_copy(update={"seconds": round(time.monotonic() - began, 3)}), before, rows
+
+
+def _worked(
+    trial: Trial,
+    hop: Hop,
+    service: ServiceMigrations,
+    result: ServiceResult,
+    known: tuple[Workplace, dict[str, str], dict[str, int], dict[str, tuple[str, ...]]],
+) -> ServiceResult:
+    """Check, migrate, judge, migrate again, try the old release's programs."""
+    place, before, rows, old_heads = known
+    names = list(result.databases)
     check, told = place.told("check", service.status, limit=CHECK_LIMIT)
     commands = _pass(place, service, trial.limit)
     after, heads = copies.structure(trial.server, names), copies.heads(trial.server, names)
@@ -126,8 +141,7 @@ def _service(
         result = result.model_copy(update={"way_back": _old_code(trial, hop, service, result, after, names)})
         if result.again in {"changed", "failed"}:
             result = result.model_copy(update={"verdict": "failed", "message": f"a second pass: {result.again}"})
-    trial.say(f"{service.name}: {result.verdict}{f' ({result.message})' if result.message else ''}")
-    return result.model_copy(update={"seconds": round(time.monotonic() - began, 3)}), before, rows
+    return result
 
 
 def _pass(place: Workplace, service: ServiceMigrations, limit: float) -> tuple[CommandResult, ...]:
@@ -214,8 +228,8 @@ def _old_code(
     if changed:
         return WayBackTrial(way="restore", message=f"the schema of {', '.join(changed)} changed")
     began = time.monotonic()
-    place = Workplace(trial.folder / f"{hop.source}-{service.name}", trial.server, trial.old, service)
-    done = _pass(place, service, trial.limit)
+    with Workplace(trial.folder / f"{hop.source}-{service.name}", trial.server, trial.old, service) as place:
+        done = _pass(place, service, trial.limit)
     seconds = round(time.monotonic() - began, 3)
     bad = [command for command in done if command.code != 0]
     if bad:
