@@ -6,6 +6,7 @@ puts what was accepted or came back into the findings.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -252,6 +253,49 @@ def refuse_acceptance(name: str, findings: Sequence[Finding]) -> None:
         )
 
 
+# ---------------------------------------------------------------- what only the operator knows
+
+_ASKED = re.compile(r"answer ([A-Za-z_]\w*) in \[answers\] of upgrader\.toml")
+_ELSEWHERE = re.compile(r"answers? \w|on 20\d\d\.")
+_WORDS = re.compile(r"answers? ([\w, ]+?): (.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One word that belongs into [answers] of upgrader.toml."""
+
+    name: str
+    words: str
+    """What is asked; empty where the data have no words."""
+    asked_by: tuple[str, ...]
+    """Ids of the findings that wait for it."""
+
+
+def asked(finding: Finding) -> tuple[str, ...]:
+    """Names of the answers that a finding waits for."""
+    return tuple(dict.fromkeys(_ASKED.findall(finding.evidence))) if finding.unknown else ()
+
+
+def missing(finding: Finding) -> tuple[str, ...]:
+    """What else is missing, one line each, without what is a question to the operator."""
+    parts = finding.evidence.split("; ") if finding.unknown else []
+    return tuple(part for part in parts if part and not _ELSEWHERE.match(part))
+
+
+def questions(findings: Iterable[Finding]) -> tuple[Question, ...]:
+    """Every answer that some finding waits for, each once, in the order of the findings."""
+    words: dict[str, str] = {}
+    by: dict[str, dict[str, None]] = {}
+    for finding in findings:
+        for part in finding.evidence.split("; ") if finding.unknown else ():
+            told = _WORDS.match(part)
+            for name in re.split(r",\s*|\s+and\s+", told[1]) if told else ():
+                words.setdefault(name.strip(), told[2] if told else "")
+        for name in asked(finding):
+            by.setdefault(name, {})[finding.id] = None
+    return tuple(Question(name, words.get(name, ""), tuple(ids)) for name, ids in by.items())
+
+
 # ---------------------------------------------------------------- one check, whole
 
 
@@ -300,6 +344,10 @@ class Checked:
                 "open": len(self.open),
             },
             "findings": [{**finding.document(), "blocks": finding.blocks} for finding in self.findings],
+            "questions": [
+                {"name": asked.name, "words": asked.words, "asked_by": list(asked.asked_by)}
+                for asked in questions(self.findings)
+            ],
             "settled": list(self.settled),
             "recorded": not self.unrecorded,
             "next": next_command,

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from upgrader.config import Site
-from upgrader.effective import compute
+from upgrader.effective import compute, from_defaults
 from upgrader.errors import ConfigError, EnvironmentMissingError
 from upgrader.findings import hop_name
 from upgrader.gates import variables_needed
@@ -91,7 +91,8 @@ def effective_of(
     more: frozenset[str] = frozenset(),
     say: Callable[[str], None] = lambda _line: None,
 ) -> tuple[Effective, ...]:
-    """Variables of each release, as its own Ansible computes them; a release whose toolchain is missing is left out.
+    """Variables of each release, as its own Ansible computes them; where its toolchain is missing, what the published
+    defaults alone can say.
 
     `more` are names besides those that gates ask for. Contacts no host.
     """
@@ -101,6 +102,7 @@ def effective_of(
         try:
             toolchain = locate(site, release)
         except EnvironmentMissingError:
+            found.append(from_defaults(graph, release, site, inventory, wanted))
             continue
         say(f"Working out the variables of {release} …")
         found.append(compute(site, toolchain, inventory, wanted, runner, folder(f"effective-{release}"), hosts=hosts))

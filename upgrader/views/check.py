@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from upgrader.findings import CHECKLIST, Checked, hop_name, part_of
+from upgrader.findings import CHECKLIST, Checked, asked, hop_name, missing, part_of, questions
 from upgrader.model import Code, Finding
 from upgrader.views.explain import told
 from upgrader.views.page import Page, Span
@@ -28,6 +28,7 @@ def check_page(checked: Checked, *, next_commands: Sequence[str], details: bool 
     for number, hop in enumerate(checked.path.hops, start=1):
         title = f"Hop {number} of {len(names)}   {hop.source} → {hop.target}"
         _part(page, title, [finding for finding in rest if finding.hop == hop_name(hop)], details)
+    _questions(page, checked)
     _checklist(page, checklist, details)
     _closing(page, checked, details)
     page.next(*next_commands)
@@ -99,20 +100,32 @@ def _finding(page: Page, finding: Finding, details: bool) -> None:
         told(page, finding, indent=8)
     elif finding.accepted[1]:
         page.line(f'accepted by {finding.accepted[0]}: "{finding.accepted[1]}"', indent=8)
-    elif finding.unknown:
-        page.line(Span(finding.evidence, "dim"), indent=8)
+    elif missing(finding):
+        page.line(Span("; ".join(missing(finding)), "dim"), indent=8)
 
 
 def _notes(finding: Finding) -> str:
     notes = []
     if finding.unknown:
-        notes.append("blocks until it is known" if finding.blocks else "not known")
+        wanted = f"answer {', '.join(asked(finding))}" if asked(finding) else ""
+        notes.append("blocks until it is known" if finding.blocks else wanted or "not known")
     if finding.regressed:
         notes.append("came back")
     return f"  [{', '.join(notes)}]" if notes else ""
 
 
-# ---------------------------------------------------------------- checklist, end
+# ---------------------------------------------------------------- questions, checklist, end
+
+
+def _questions(page: Page, checked: Checked) -> None:
+    found = questions(checked.findings)
+    if not found:
+        return
+    page.blank()
+    page.line(Span("Only you can answer", "strong"), "   in [answers] of upgrader.toml")
+    for question in found:
+        by = Span(f"  ({', '.join(question.asked_by)})", "dim")
+        page.line(Span(question.name, "command"), f" = …  {question.words}", by, indent=2, hang=6)
 
 
 def _checklist(page: Page, findings: Sequence[Finding], details: bool) -> None:
