@@ -152,8 +152,8 @@ def broker_plans(
 ) -> tuple[BrokerPlan, ...]:
     """RabbitMQ's part of every hop of a path: each starts from what the one before leaves.
 
-    `variables(release, name)` gives what Ansible computes, or what the operator's files say; None: not known, then the
-    release's default counts. `typed` makes the commands.
+    `variables(release, name)` gives what the operator set; None: the release's default counts. `typed` makes the
+    commands.
     """
     found: list[BrokerPlan] = []
     version = (broker.facts.version or "") if broker.facts else ""
@@ -248,12 +248,14 @@ def broker_of(graph: ReleaseGraph, facts: CloudFacts) -> Broker:
 
 
 def variables_of(record: SiteRecord) -> Variables:
-    """Values as Ansible computes them; None where a release's are not known or hosts differ."""
+    """What the operator set, as Ansible computes it; None where only the release's default holds, or hosts differ."""
 
     def value(release: str, name: str) -> Any:
         effective = record.effective_of(release)
         variable = effective.find(name) if effective else None
-        return variable.loaded() if variable is not None and variable.value is not None else None
+        if variable is None or not variable.configured or variable.value is None:
+            return None
+        return variable.loaded()
 
     return value
 

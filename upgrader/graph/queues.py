@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Demand = Literal["nothing", "quorum", "durable"]
 Variables = Callable[[str, str], Any]
-"""(release, name) → what the variable is; None: not known."""
+"""(release, name) → what the operator set the variable to; None: the release's default holds, as far as is known."""
 Typed = Callable[[str, str, tuple[str, ...]], str]
 """(release, action of kolla-ansible, tags) → the command."""
 
@@ -243,5 +243,5 @@ def _checks_after(demands: Demand, streams: bool, target: str) -> Iterator[str]:
     yield durable if demands == "durable" else "no classic queue is left, except replies and fanouts"
     if streams and demands == "durable":
         yield "fanouts are streams"
-    yield "quorum queues and streams have a replica on every node"
+    yield "every stream has a replica on every node, every quorum queue on a majority of them"
     yield f"the prechecks of {target} for rabbitmq pass"

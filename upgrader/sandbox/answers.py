@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from upgrader.sandbox import identity, store, world
+from upgrader.sandbox import identity, queues, store, world
 
 OVERRIDES = "services.json"
 QUEUES = {"quorum_queues": 26, "stream_queues": 8, "non_default_exchanges": 14}
@@ -52,7 +52,7 @@ def broker(host: world.Host) -> dict[str, Any]:
     """A node's view; the first running one counts. Queues may be planted in `<root>/broker.json`."""
     members = [world.Host(host.root, name) for name in world.hosts(host.root)]
     nodes = [item for item in members if item.container("rabbitmq")]
-    running = [item for item in nodes if item.running("rabbitmq")]
+    running = [item for item in nodes if queues.app_runs(item)]
     said: dict[str, Any] = {
         "nodes": [f"rabbit@{item.name}" for item in nodes],
         "running": [f"rabbit@{item.name}" for item in running],
@@ -63,8 +63,7 @@ def broker(host: world.Host) -> dict[str, Any]:
         "disabled_flags": [],
     }
     if running and running[0].name == host.name:
-        planted = store.read_if_there(f"{host.root}/broker.json") or {}
-        said["counts"] = dict.fromkeys(ZERO, 0) | QUEUES | planted
+        said["counts"] = dict.fromkeys(ZERO, 0) | QUEUES | queues.counts(host.root)
     return said
 
 

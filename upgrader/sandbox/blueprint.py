@@ -99,6 +99,12 @@ def releases() -> tuple[str, ...]:
 
 
 @cache
+def queue_users() -> tuple[str, ...]:
+    """Roles whose services declare queues."""
+    return tuple(_data("risks/rabbitmq.toml")["users"]["tags"])
+
+
+@cache
 def heads() -> dict[str, dict[str, list[str]]]:
     """Release → database → rows of its version table, for every release of the graph."""
     table: dict[str, dict[str, list[str]]] = {}

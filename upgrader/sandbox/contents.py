@@ -44,7 +44,10 @@ def system(address: str, *more: str) -> dict[str, list[str]]:
     }
 
 
-def globals_yml(release: str) -> str:
+def globals_yml(release: str, *, durable: bool = True) -> str:
+    """The operator's settings. `durable`: the switches for durable queues are on, where the release has them."""
+    manager = 'om_enable_queue_manager: "yes"  # replies and fanouts are durable, as 2025.1 wants them\n'
+    messaging = f"\n###########\n# Messaging\n###########\n{manager}" if durable and release < "2025.1" else ""
     return f"""---
 # Kolla-Ansible settings of the sandbox. Comments and order are the operator's: whoever edits this keeps them.
 
@@ -72,7 +75,7 @@ neutron_plugin_agent: "openvswitch"
 enable_openstack_core: "yes"
 enable_proxysql: "yes"
 enable_mariabackup: "yes"
-"""
+{messaging}"""
 
 
 def globals_d(left_out: tuple[str, ...]) -> str:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from upgrader.errors import RefusedError, UsageError
-from upgrader.sandbox import contents, identity, inventory, schemas, secrets, store, toolchains, world
+from upgrader.sandbox import contents, identity, inventory, queues, schemas, secrets, store, toolchains, world
 from upgrader.sandbox.blueprint import COMMON, CORE, OPTIONAL, Blueprint, blueprint, heads, releases
 from upgrader.sandbox.step import Step
 from upgrader.sandbox.steps import run
@@ -35,11 +35,13 @@ def create_sandbox(
     *,
     name: str = "sandbox",
     fresh: bool = False,
+    durable_queues: bool = True,
 ) -> Path:
     """Make a cloud of (control, compute, storage) hosts running `release` below `root`; returns its upgrader.toml.
 
-    `services` chooses roles besides the core ones. With `fresh` an existing sandbox there is replaced; anything else
-    at `root` is never touched. Takes about half a second. Raises UsageError, RefusedError or
+    `services` chooses roles besides the core ones. Without `durable_queues` RabbitMQ has classic queues for replies and
+    fanouts, as releases before 2025.1 have by default. With `fresh` an existing sandbox there is replaced; anything
+    else at `root` is never touched. Takes about half a second. Raises UsageError, RefusedError or
     EnvironmentMissingError (no ansible-core beside this Python) before anything is written.
     """
     _check(root, release, hosts, services, fresh)
@@ -52,7 +54,9 @@ def create_sandbox(
     store.write(f"{root}/sandbox.json", {"release": release, "hosts": list(hosts), "made_at": world.now()})
     _launcher(root / "bin" / "engine")
     toolchains.write_toolchains(root, release)
-    file = _site(root, name, release, hosts, services)
+    file = _site(root, name, release, hosts, services, durable_queues=durable_queues)
+    if not durable_queues:
+        queues.plant(str(root), queues.CLASSIC)
     plan = blueprint(release)
     wanted = {*COMMON, *CORE, *services, *(["nova-cell"] if "nova" in services else [])}
     _databases(root, release, wanted, file.parent / "kolla" / "passwords.yml")
@@ -97,11 +101,20 @@ def engine_command(root: Path) -> str:
 # ---------------------------------------------------------------- the operator's files
 
 
-def _site(root: Path, name: str, release: str, hosts: tuple[int, int, int], services: Collection[str]) -> Path:
+def _site(
+    root: Path,
+    name: str,
+    release: str,
+    hosts: tuple[int, int, int],
+    services: Collection[str],
+    *,
+    durable_queues: bool,
+) -> Path:
     folder = root / SITE_FOLDER
     (folder / "kolla" / "globals.d").mkdir(parents=True)
     (folder / "kolla" / "config").mkdir()
-    (folder / "kolla" / "globals.yml").write_text(contents.globals_yml(release), encoding="utf-8")
+    settings = contents.globals_yml(release, durable=durable_queues)
+    (folder / "kolla" / "globals.yml").write_text(settings, encoding="utf-8")
     extra = contents.globals_d(tuple(role for role in OPTIONAL if role not in services))
     (folder / "kolla" / "globals.d" / "services.yml").write_text(extra, encoding="utf-8")
     file = folder / "kolla" / "passwords.yml"

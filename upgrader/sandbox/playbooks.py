@@ -38,6 +38,8 @@ def files_of(blueprint: Blueprint) -> Iterator[tuple[str, str]]:
     recover = _mariadb_play("Recover mariadb", "recover_cluster.yml")
     yield f"mariadb{dash}recovery.yml", _document([_gather("mariadb-recovery"), recover])
     yield "post-deploy.yml", _document([_gather("post-deploy")])
+    reset = _play(blueprint, "rabbitmq", "Reset RabbitMQ state", "reset-state.yml")
+    yield "rabbitmq-reset-state.yml", _document([_counted(reset, "rabbitmq-reset-state")])
     for action, (name, do) in _PLAIN.items():
         yield f"actions/{action}.yml", _document([_step(name, do)])
     yield "actions/none.yml", _document([{"name": "Nothing to do", "meta": "noop"}])
@@ -72,6 +74,12 @@ def _play(blueprint: Blueprint, role: str, name: str, tasks_from: str) -> dict[s
     return _own({"name": name, "hosts": list(groups), "tags": [role], "tasks": [_import_role(role, tasks_from)]})
 
 
+def _counted(play: dict[str, Any], action: str) -> dict[str, Any]:
+    """A playbook that gathers no facts first: its own play is counted."""
+    first = {"name": "Reset RabbitMQ state", PLUGIN: {"do": "begin", "action": action}}
+    return {**play, "tasks": [first, *play["tasks"]]}
+
+
 def _import_role(role: str, tasks_from: str) -> Task:
     return {"import_role": {"name": role, "tasks_from": tasks_from}}
 
@@ -104,6 +112,8 @@ def _role(blueprint: Blueprint, role: str) -> Iterator[tuple[str, str]]:
     folder = f"roles/{role}"
     own = {"deploy": list(_deploy(blueprint, role)), "upgrade": list(_upgrade(blueprint, role))}
     own["deploy-containers"] = [_check(blueprint, role)]
+    if role == "rabbitmq":
+        own["precheck"] = [_step(*_PLAIN["precheck"], role), _queue_check(blueprint)]
     for action, found in own.items():
         yield f"{folder}/tasks/{action}.yml", _document(found)
     names = {**{action: f"{action}.yml" for action in own}, "reconfigure": "deploy.yml"}
@@ -114,6 +124,8 @@ def _role(blueprint: Blueprint, role: str) -> Iterator[tuple[str, str]]:
     yield f"{folder}/handlers/main.yml", _document(list(_handlers(blueprint, role)))
     if role in _ROLLING:
         yield from _by_action(folder, "restart_services", _rolling(role), _RESTARTING)
+    if role == "rabbitmq":
+        yield f"{folder}/tasks/reset-state.yml", _document([_step(*step, role) for step in _RESET])
     if role == "mariadb":
         for name, tasks in _mariadb_commands():
             yield f"{folder}/tasks/{name}", _document(tasks)
@@ -144,6 +156,20 @@ _PLAIN = {
     "check": ("Check containers", "inspect"),
     "config": ("Copying over config.json files for services", "config"),
 }
+
+
+_RESET = (
+    ("Stop the RabbitMQ application", "broker-stop"),
+    ("Reset the state of RabbitMQ", "broker-reset"),
+    ("Start the RabbitMQ application", "broker-start"),
+    ("Wait for all RabbitMQ nodes to join the cluster", "nothing"),
+)
+
+
+def _queue_check(blueprint: Blueprint) -> Task:
+    task = _step("Check if RabbitMQ quorum queues need to be configured", "queues", "rabbitmq")
+    task[PLUGIN]["durable"] = blueprint.release >= "2025.1"
+    return {**task, "run_once": True, "tags": ["rabbitmq-ha-precheck"]}
 
 
 def _check(blueprint: Blueprint, role: str) -> Task:

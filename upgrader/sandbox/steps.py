@@ -11,7 +11,7 @@ import hashlib
 import os
 import time
 
-from upgrader.sandbox import identity, migrations, schemas, store, world
+from upgrader.sandbox import identity, migrations, queues, schemas, store, world
 from upgrader.sandbox.step import Result, Step, Unreachable, failed
 
 
@@ -181,6 +181,7 @@ def _restart(step: Step) -> Result:
     unhealthy = step.fault("unhealthy", container=name)
     step.host.create(name, reference, config=_config_of(step, name), health="unhealthy" if unhealthy else "healthy")
     step.note(f"restart:{step.host.name}:{name}:{step.release}")
+    queues.declare(step)
     if name == "mariadb":
         _note_data_files(step)
     return {"changed": True}
@@ -263,7 +264,7 @@ def _fernet(step: Step) -> Result:
     return {"changed": changed}
 
 
-_READING = ("begin", "precheck", "inspect", "synced", "nothing")
+_READING = ("begin", "precheck", "queues", "inspect", "synced", "nothing")
 """Kinds that are done in check mode too."""
 _KINDS = {
     "begin": _begin,
@@ -280,5 +281,9 @@ _KINDS = {
     "fernet": _fernet,
     "notify": _notify,
     "nothing": _nothing,
+    "queues": queues.check,
+    "broker-stop": queues.stop_app,
+    "broker-reset": queues.reset,
+    "broker-start": queues.start_app,
     "schema": migrations.migrate,
 }

@@ -15,7 +15,7 @@ from typing import Any
 
 from upgrader.errors import EnvironmentMissingError
 from upgrader.sandbox import inventory, secrets
-from upgrader.sandbox.blueprint import Blueprint, blueprint, heads, releases
+from upgrader.sandbox.blueprint import Blueprint, blueprint, heads, queue_users, releases
 from upgrader.sandbox.playbooks import files_of
 
 _PROGRAMS = ("ansible", "ansible-config", "ansible-doc", "ansible-inventory", "ansible-playbook", "ansible-vault")
@@ -96,6 +96,7 @@ def _cloud(plan: Blueprint) -> dict[str, Any]:
             for item in plan.containers
         },
         "heads": heads(),
+        "queue_users": list(queue_users()),
         "versions": {
             known: {name: getattr(blueprint(known), name) for name in ("kolla", "mariadb", "rabbitmq")}
             for known in releases()
@@ -131,7 +132,19 @@ keystone_internal_url: "{{{{ internal_protocol }}}}://{{{{ kolla_internal_fqdn }
 database_user: "root"
 mariadb_backup_type: "full"
 enable_mariabackup: "no"
-{services}"""
+{_messaging(plan.release)}{services}"""
+
+
+def _messaging(release: str) -> str:
+    if release >= "2025.1":
+        return 'om_enable_rabbitmq_stream_fanout: "yes"\n'
+    both = "om_enable_rabbitmq_quorum_queues | bool and"
+    return f"""om_enable_rabbitmq_high_availability: "no"
+om_enable_rabbitmq_quorum_queues: "yes"
+om_enable_queue_manager: "no"
+om_enable_rabbitmq_transient_quorum_queue: "{{{{ {both} om_enable_queue_manager | bool }}}}"
+om_enable_rabbitmq_stream_fanout: "{{{{ {both} om_enable_rabbitmq_transient_quorum_queue | bool }}}}"
+"""
 
 
 def _plugin(name: str, target: Path) -> None:

@@ -83,6 +83,8 @@ def run_action(
     more_inventory: Sequence[Path] = (),
     watch: Sequence[str] = (),
     closing: bool = False,
+    tags: Sequence[str] = (),
+    skip_tags: Sequence[str] = (),
 ) -> PlayResult:
     """One of kolla-ansible's own actions, with that release's playbooks; `hosts` have to be worked on (default: all).
 
@@ -94,6 +96,8 @@ def run_action(
         toolchain,
         ctx.site,
         expected_hosts=cloud_hosts(inventory) if hosts is None else hosts,
+        tags=tags,
+        skip_tags=skip_tags,
         watch=watch,
         extra_vars=(("openstack_release", release),) if release else (),
     )

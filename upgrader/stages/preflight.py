@@ -11,18 +11,24 @@ from upgrader.facts.binding import drift
 from upgrader.facts.names import release_names
 from upgrader.findings import Path as HopPath
 from upgrader.findings import accept_all, judge_hops
+from upgrader.graph import Hop
+from upgrader.graph.broker import plans_of
 from upgrader.kolla.globals_yml import globals_files, read_globals
 from upgrader.kolla.inventory import Inventory, plan_groups
 from upgrader.kolla.toolchain import Toolchain, verify
-from upgrader.model import CloudFacts, Code, Finding
+from upgrader.model import BROKER_DUE, BROKER_WHY, CloudFacts, Code, Finding
 from upgrader.probes.containers import containers
 from upgrader.probes.disk import disk, local_disk
 from upgrader.probes.galera import galera
 from upgrader.probes.services import judge_services
+from upgrader.record import SiteRecord
 from upgrader.recorded import effective_of, groups_of, record_of
 from upgrader.stages.base import StageContext
 from upgrader.stages.common import extra_groups, inventory_of, look, run_action
 from upgrader.survey import bind_now, password_names
+
+QUEUE_CHECK = "rabbitmq-ha-precheck"
+"""Tag of kolla-ansible's check of queue types."""
 
 
 def work(ctx: StageContext) -> None:
@@ -111,8 +117,15 @@ def _gates(ctx: StageContext, facts: CloudFacts, inventory: Inventory) -> tuple[
     names = password_names(ctx.site, ctx.target_toolchain)
     groups, missing = groups_of(ctx.site, inventory, path.hops)
     record = record_of(ctx.site, facts, inventory, names, effective, groups)
+    _note_queues(ctx, hop, record)
     found = accept_all((*missing, *judge_hops(ctx.graph, path, record)), dict(ctx.request.acceptances))
     return tuple(finding for finding in found if finding.code is Code.FAILURE)
+
+
+def _note_queues(ctx: StageContext, hop: Hop, record: SiteRecord) -> None:
+    """Leave for the engine whether queues have to be migrated, as it was seen just now."""
+    made = plans_of(ctx.graph, (hop,), record)[0]
+    ctx.facts |= {BROKER_DUE: made.migration, BROKER_WHY: made.migration_why}
 
 
 def _reading(ctx: StageContext, facts: CloudFacts) -> tuple[Finding, ...]:
@@ -136,4 +149,6 @@ def _prechecks(ctx: StageContext, toolchain: Toolchain, inventory: Inventory) ->
         inventory,
         release=ctx.hop.target,
         more_inventory=extra_groups(ctx, inventory),
+        # queues that are still to be migrated cannot pass; the stage that migrates them asks again
+        skip_tags=() if ctx.facts.get(BROKER_DUE) == "no" else (QUEUE_CHECK,),
     )

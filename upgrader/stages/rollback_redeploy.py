@@ -12,14 +12,30 @@ from upgrader.kolla.inventory import Inventory
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.stages import configuration
 from upgrader.stages.base import StageContext, StepFailed
+from upgrader.stages.broker import reset_queues
 from upgrader.stages.common import inventory_of, look, run_action
+from upgrader.stages.queue_record import QueueRecord
 from upgrader.stages.stale import restart_stale
 
 
 def work(ctx: StageContext) -> None:
     with ctx.step("configuration") as evidence:
-        evidence.append("; ".join(configuration.put_back(ctx)))
+        evidence.append("; ".join(put_back(ctx)))
+    record = QueueRecord.of(ctx.request)
+    if record.open:
+        # queues may be of either type, services may stand still: the old switches need queues made anew once more
+        reset_queues(ctx, ctx.source_toolchain, inventory_of(ctx, ctx.source_toolchain), record)
     redeploy(ctx)
+    if record.open:
+        record.keep(begun=False)
+
+
+def put_back(ctx: StageContext) -> list[str]:
+    """The files as the backup set has them; but queues that were migrated on this hop keep their switches, since
+    they stay what they are, and the old release runs on them."""
+    done = configuration.put_back(ctx)
+    record = QueueRecord.of(ctx.request)
+    return done + configuration.set_switches(ctx, record.settings) if record.done else done
 
 
 def redeploy(ctx: StageContext) -> None:

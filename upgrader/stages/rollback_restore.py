@@ -14,10 +14,9 @@ from upgrader.database.services import database_users, switch
 from upgrader.facts.names import release_names
 from upgrader.facts.reading import release_of
 from upgrader.model import CloudFacts, Code
-from upgrader.stages import configuration
 from upgrader.stages.base import StageContext, StepFailed
 from upgrader.stages.common import inventory_of, look
-from upgrader.stages.rollback_redeploy import redeploy
+from upgrader.stages.rollback_redeploy import put_back, redeploy
 
 
 def work(ctx: StageContext) -> None:
@@ -47,7 +46,7 @@ def work(ctx: StageContext) -> None:
         # what runs the new release stays down: the deployment below makes it anew, on the old schema
         evidence.append(_start(ctx, _of_source(ctx, look(ctx, toolchain, inventory), users)))
     with ctx.step("configuration") as evidence:
-        evidence.append("; ".join(configuration.put_back(ctx)))
+        evidence.append("; ".join(put_back(ctx)))
     redeploy(ctx)
     with ctx.step("start what the deployment left stopped") as evidence:
         evidence.append(_start(ctx, _of_source(ctx, look(ctx, toolchain, inventory), None)))

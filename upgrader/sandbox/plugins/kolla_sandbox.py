@@ -39,6 +39,8 @@ class ActionModule(ActionBase):  # type: ignore[misc] # ansible has no types
             # tasks that all roles share do not name it
             args.setdefault("role", self._task._role.get_name())
         args |= {"enabled": self._enabled(known, str(args.get("role", ""))), **self._image(known)}
+        if args.get("do") == "restart":
+            args["durable_queues"] = self._durable(known)
         step = tasks.Step(
             root=_ROOT,
             host=world.Host(_ROOT, known["inventory_hostname"]),
@@ -75,6 +77,12 @@ class ActionModule(ActionBase):  # type: ignore[misc] # ansible has no types
             "tag": tag,
             "url": f"{url}{get('docker_namespace')}/{get('docker_image_name_prefix')}",
         }
+
+    def _durable(self, known: dict[str, Any]) -> bool:
+        """Whether services declare all their queues as quorum queues and streams."""
+        names = ("om_enable_rabbitmq_quorum_queues", "om_enable_queue_manager")
+        on = all(self._setting(known, name).lower() in ("yes", "true", "on", "1") for name in names)
+        return on or _CLOUD["release"] >= "2025.1"
 
     def _enabled(self, known: dict[str, Any], role: str) -> bool:
         name = "enable_" + role.removesuffix("-cell").replace("-", "_")
