@@ -1,7 +1,8 @@
 """The nodes' answers about RabbitMQ → one picture of the cluster. Pure.
 
-Owns how views that differ are put together: a node runs when every node that answered sees it run, and views that
-differ are a partition even where no node has noted one.
+Owns how views that differ are put together: a node runs when any node sees it run, and views that differ are a
+partition even where no node has noted one. Counts hold for a whole cluster only: in a partition, or while a node is
+down, its queues are missing from the lists (seen with 3.10), so then they are not known.
 """
 
 from __future__ import annotations
@@ -31,18 +32,19 @@ def broker_facts(said: Said, expected: int) -> BrokerFacts | None:
     if not views:
         return BrokerFacts(error=error or "no node told its state", expected=expected)
     nodes = sorted({node for view in views.values() for node in texts(view["nodes"])})
-    running = [node for node in nodes if all(node in texts(view.get("running")) for view in views.values())]
+    running = [node for node in nodes if any(node in texts(view.get("running")) for view in views.values())]
+    partitions = _partitions(views)
     return BrokerFacts(
         error=error,
         expected=expected,
         version=oldest(_versions(views)),
         nodes=tuple(nodes),
         running=tuple(running),
-        partitions=_partitions(views),
+        partitions=partitions,
         alarms=_all(views, "alarms"),
         maintenance=_all(views, "maintenance"),
         disabled_flags=_all(views, "disabled_flags"),
-    ).model_copy(update=_counts(views))
+    ).model_copy(update=_counts(views) if nodes == running and not partitions else {})
 
 
 def _all(views: Mapping[str, Mapping[str, Any]], name: str) -> tuple[str, ...]:
@@ -62,6 +64,6 @@ def _partitions(views: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def _counts(views: Mapping[str, Mapping[str, Any]]) -> dict[str, int | None]:
-    """Numbers of the first node that counted; in a partition its side's."""
+    """Numbers of the first node that counted."""
     counted = next((table(view["counts"]) for _, view in sorted(views.items()) if table(view.get("counts"))), {})
     return {name: number(counted.get(name)) for name in COUNTS}

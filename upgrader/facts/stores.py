@@ -11,9 +11,9 @@ from upgrader.observed import CacheFacts, CephFacts, FernetFacts, OvnFacts
 DEFAULT_ROTATION_HOURS = 72.0
 """`fernet_key_rotation_interval`: fernet_token_expiry + fernet_token_allow_expired_window
 (openstack/kolla-ansible@21.3.0:ansible/group_vars/all/keystone.yml)."""
-SILENT_MS = 30_000
-"""A member of an OVN database cluster that the leader has not heard of for this long is gone: thirty times the
-election timer's default."""
+SILENT_MS, SILENT_TIMERS = 10_000, 3
+"""A member of an OVN database cluster that the leader has not heard of for this long, and for so many election timers,
+is gone: it answers heartbeats three times in each."""
 
 
 def fernet_facts(said: Said, rotation: str = "") -> FernetFacts | None:
@@ -86,7 +86,8 @@ def _cluster(said: Said) -> str | None:
             wrong.append(f"{host}: knows no leader")
         if number(answer.get("servers")) != wanted:
             wrong.append(f"{host}: its cluster has {number(answer.get('servers'))} of {wanted} members")
-        if (silent := number(answer.get("silent_ms")) or 0) > SILENT_MS:
+        silent, timer = (number(answer.get(name)) or 0 for name in ("silent_ms", "timer_ms"))
+        if silent > max(SILENT_MS, SILENT_TIMERS * timer):
             wrong.append(f"{host}: a member was last heard {silent // 1000} s ago")
     leaders = [host for host, answer in said.answers.items() if answer.get("role") == "leader"]
     if len(leaders) > 1:

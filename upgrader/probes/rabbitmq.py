@@ -29,7 +29,7 @@ def _unread(seen: BrokerFacts) -> Iterable[Finding]:
         yield unread(Code.FAILURE, "rabbitmq-unread", "no broker node told its state", seen.error)
     elif seen.error:
         yield unread(Code.FAILURE, "rabbitmq-unread", "the broker was read only in part", seen.error)
-    elif seen.classic_queues is None:
+    elif seen.classic_queues is None and not seen.partitions and seen.nodes == seen.running:
         yield unread(Code.WARNING, "rabbitmq-unread", "no broker node counted its queues", "no counts in the answers")
 
 

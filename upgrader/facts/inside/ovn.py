@@ -25,16 +25,18 @@ def run(*command: str) -> str:
 
 def status(text: str) -> dict[str, Any]:
     """The lines of `cluster/status` that tell health."""
-    values = dict(re.findall(r"^(Status|Role|Leader|Term|Server ID): +(.+?)\s*$", text, re.M))
+    values = dict(re.findall(r"^(Status|Role|Leader|Election timer): +(.+?)\s*$", text, re.M))
     servers = text.partition("\nServers:\n")[2].splitlines()
-    # since when the leader has heard nothing from a member, in milliseconds
-    silent = [int(found[1]) for line in servers if (found := re.search(r"last msg (\d+) ms ago", line))]
+    # since when the leader has heard nothing from a member, in milliseconds; followers do not talk to each other
+    heard = [re.search(r"last msg (\d+) ms ago", line) for line in servers if values.get("Role") == "leader"]
+    timer = values.get("Election timer", "")
     return {
         "status": values.get("Status", ""),
         "role": values.get("Role", ""),
         "leader": values.get("Leader", ""),
         "servers": sum(1 for line in servers if line.strip()),
-        "silent_ms": max(silent, default=0),
+        "silent_ms": max((int(found[1]) for found in heard if found), default=0),
+        "timer_ms": int(timer) if timer.isdigit() else 0,
     }
 
 

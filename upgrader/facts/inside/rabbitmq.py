@@ -43,6 +43,7 @@ def node(status: dict[str, Any]) -> dict[str, Any]:
     versions = status.get("versions") or {}
     alarms = status.get("alarms") or []
     flags = [flag for flag in status.get("feature_flags") or [] if isinstance(flag, dict)]
+    # some versions colour the words, even in JSON
     drained = status.get("maintenance_status") or {}
     return {
         "nodes": sorted({*(status.get("disk_nodes") or []), *(status.get("ram_nodes") or [])}),
@@ -50,7 +51,7 @@ def node(status: dict[str, Any]) -> dict[str, Any]:
         "versions": {name: str(about.get("rabbitmq_version", "")) for name, about in versions.items()},
         "partitions": partitions(status.get("partitions") or {}),
         "alarms": sorted(alarm(item) for item in alarms),
-        "maintenance": sorted(name for name, state in drained.items() if state == "marked for maintenance"),
+        "maintenance": sorted(name for name, state in drained.items() if "marked for maintenance" in str(state)),
         "disabled_flags": sorted(
             str(flag.get("name"))
             for flag in flags
