@@ -100,7 +100,7 @@ def remembered_inventory(toolchain: Toolchain, path: Path, vault_password_file: 
             digest,
         )
     found = read_inventory(toolchain, path, vault_password_file)
-    if found.sha256 == digest and not _why_not_editable(path, found):
+    if found.sha256 == digest and not why_not_ini(path, found):
         make_dir(place, exist_ok=True)
         document = {"toolchain": str(toolchain.dir), "hosts": dict(found.hosts), "groups": dict(found.groups)}
         write_json(known, document)
@@ -125,7 +125,7 @@ def plan_groups(path: Path, inventory: Inventory, hop: Hop, toolchain: Toolchain
     lines = [line for name, children in missing.items() for line in ("", f"[{name}:children]", *children)]
     known = inventory.groups.keys() | missing.keys()
     strange = sorted({child for children in missing.values() for child in children if child not in known})
-    trouble = _why_not_editable(path, inventory) or (f"it has no group {', '.join(strange)}" if strange else "")
+    trouble = why_not_ini(path, inventory) or (f"it has no group {', '.join(strange)}" if strange else "")
     if trouble:
         raise ConfigError(
             f"The inventory {path} lacks the groups {', '.join(missing)}; they have to be added by hand: {trouble}.",
@@ -232,7 +232,8 @@ def _files(path: Path) -> Iterator[tuple[str, Path]]:
                 yield str(file.relative_to(folder.parent)), file
 
 
-def _why_not_editable(path: Path, inventory: Inventory) -> str:
+def why_not_ini(path: Path, inventory: Inventory) -> str:
+    """Why a file cannot be extended as a plain INI inventory; empty when it can."""
     if path.is_dir():
         return "it is a folder"
     if path.suffix in (".yml", ".yaml", ".json", ".toml"):
