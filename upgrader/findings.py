@@ -287,6 +287,8 @@ def questions(findings: Iterable[Finding]) -> tuple[Question, ...]:
     words: dict[str, str] = {}
     by: dict[str, dict[str, None]] = {}
     for finding in findings:
+        if finding.accepted[1]:
+            continue
         for part in finding.evidence.split("; ") if finding.unknown else ():
             told = _WORDS.match(part)
             for name in re.split(r",\s*|\s+and\s+", told[1]) if told else ():

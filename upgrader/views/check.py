@@ -97,7 +97,7 @@ def _finding(page: Page, finding: Finding, details: bool) -> None:
     said = f"  {host_before(finding)}{finding.message}"
     page.line(Span(mark, tone), " ", Span(finding.id, tone), said, Span(_notes(finding), "warn"), indent=4, hang=8)
     if details or finding.blocks:
-        told(page, finding, indent=8)
+        told(page, finding, indent=8, sources=details)
     elif finding.accepted[1]:
         page.line(f'accepted by {finding.accepted[0]}: "{finding.accepted[1]}"', indent=8)
     elif missing(finding):
@@ -136,7 +136,7 @@ def _checklist(page: Page, findings: Sequence[Finding], details: bool) -> None:
     page.line(Span("Production checklist", "strong"), f"   {good} of {len(findings)} as they should be")
     for finding in findings:
         mark, tone = mark_of(finding)
-        page.line(Span(mark, tone), " ", Span(finding.id, tone), f"  {finding.message}", Span(_notes(finding), "warn"),
+        page.line(Span(mark, tone), " ", Span(finding.id, tone), f"  {finding.message}", Span("  [came back]" if finding.regressed else "", "warn"),
                   indent=2, hang=6)  # fmt: skip
         if details:
             told(page, finding, indent=6)

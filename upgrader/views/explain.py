@@ -31,7 +31,7 @@ def finding_page(findings: Sequence[Finding], next_commands: Sequence[str]) -> P
     return page
 
 
-def told(page: Page, finding: Finding, indent: int = 4) -> None:
+def told(page: Page, finding: Finding, indent: int = 4, *, sources: bool = True) -> None:
     """What a finding says below its message: hosts, evidence, reason, what to do, who accepted it, where it is from."""
     _row(page, "hosts", finding.host.replace(",", ", ") if "," in finding.host else "", indent)
     _row(page, "unknown" if finding.unknown else "seen", finding.evidence, indent)
@@ -44,7 +44,8 @@ def told(page: Page, finding: Finding, indent: int = 4) -> None:
     elif finding.overridable:
         word = Span(f"upgrader check --accept {finding.id} --reason 'WHY'", "command")
         _row(page, "or", word, indent)
-    _row(page, "source", Span(finding.source, "dim") if finding.source else "", indent)
+    for number, source in enumerate(finding.source.split("; ") if sources else ()):
+        _row(page, "" if number else "source", Span(source, "dim"), indent)
 
 
 def standing(finding: Finding) -> str:
@@ -102,10 +103,10 @@ def _release(page: Page, item: Explained) -> None:
     for text, hosts in item.per_host:
         page.line(_shown(text), Span(f"  on {', '.join(hosts)}", "dim"), indent=10)
     for number, definition in enumerate(reversed(item.definitions)):
-        text = "" if item.secret or not definition.text else f" {definition.text}"
+        text = "" if item.secret or not definition.text else f" {_cut(definition.text)}"
         on = f" ({', '.join(definition.hosts)})" if definition.hosts else ""
         mark = Span("set in " if not number else "over   ", "dim")
-        page.line(mark, f"{definition.place}{on}:", Span(_cut(text), "command"), indent=10, hang=17)
+        page.line(mark, f"{definition.place}{on}:", Span(text, "command"), indent=10, hang=17)
 
 
 def _value(item: Explained) -> str:

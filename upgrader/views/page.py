@@ -150,7 +150,8 @@ def wrap(spans: Sequence[Span], width: int | None, indent: int, hang: int) -> li
     for span in spans:
         for word in _words(span.text):
             size = cells(word)
-            if not fresh and used + size > width and word.strip():
+            # where the next line begins no further left, a word that is too long stays beside what it belongs to
+            if not fresh and used + size > width and used > hang and word.strip():
                 lines.append([Span(" " * hang)])
                 used, fresh = hang, True
             if fresh and len(lines) > 1 and not word.strip():
