@@ -87,6 +87,7 @@ def make_cloud(root: Path, groups: Mapping[str, Sequence[str]], socket: Path | N
             (folder / "socket").write_text(str(socket))
             size = len(groups["mariadb"])
             rows = {"cluster_size": size, "cluster_status": "Primary", "local_state_comment": "Synced", "ready": "ON"}
+            rows["local_index"] = list(groups["mariadb"]).index(host)
             (folder / "galera").write_text("".join(f"wsrep_{name}\t{value}\n" for name, value in rows.items()))
     toolchain = Toolchain("2025.1", root / "toolchains" / "2025.1")
     toolchain.bin.mkdir(parents=True)

@@ -89,7 +89,7 @@ def _container(line: str) -> ContainerFacts | None:
     known = labels if isinstance(labels, dict) else {}
     kept = {key: clean(str(value))[:_LONGEST_LABEL] for key, value in known.items() if key in KEPT_LABELS}
     return ContainerFacts(
-        name=str(found["name"]).lstrip("/"),
+        name=clean(str(found["name"])).lstrip("/"),
         image=str(found.get("image") or ""),
         image_id=_digest(str(found.get("image_id") or "")),
         labels=tuple(sorted(kept.items())),
