@@ -24,6 +24,9 @@ _OF_THIS_HOST = re.compile(r"kolla_address(?!\s*\(\s*[A-Za-z_'\"])|\b(?:lookup|q
 _SHORTEST = 6
 """Shorter values of passwords are ordinary words (as in kolla/passwords.py); what is derived from them is known."""
 _LONGEST_ERROR = 400
+_ENOUGH = 8
+"""Hosts on which a variable has to fail, each for itself, before it is unknown on all others too."""
+OWN_NAME = "inventory_hostname"
 _MISSING = object()
 WITHHELD = "withheld: it holds a secret"
 
@@ -64,10 +67,15 @@ def computed(world: World, secrets: Secrets, name: str) -> Vars:
         if not world.defined(name, host):
             continue
         for snapshot, _, _, hosts in found:
-            if all(world.same(key, value, host) for key, value in snapshot.items()):
+            # a value that depends on the host's name is nobody else's
+            if OWN_NAME not in snapshot and all(world.same(key, value, host) for key, value in snapshot.items()):
                 hosts.append(host)
                 break
         else:
+            if len(found) >= _ENOUGH and all(error for _, _, error, _ in found):
+                # unknown on host after host: the next of a thousand is called unknown without being tried
+                found[-1][3].append(host)
+                continue
             value, error = secrets.kept(name, *world.value(name, host), closure=world.closure(name, host))
             found.append((world.snapshot(name, host), value, error, [host]))
     merged: dict[tuple[str | None, str], list[str]] = {}
@@ -114,18 +122,25 @@ class World:
         self.defaults, self.roles_of = self._flat()
         self._names_in: dict[str, Texts] = {}
         self._closures: dict[str, tuple[Texts, str]] = {}
-        self.base = self.raw(self.hosts[0])
         self.own: dict[str, Vars] = {}
+        self.base = self.raw(self.hosts[0])
+        self._templar = Templar(loader=loader, variables={})
         self.varying: set[str] = set()
         for host in self.hosts[1:]:
             self.own[host] = self._difference(self._original(host))
             self.varying.update(self.own[host])
 
     def raw(self, host: str) -> Any:
+        """A host's variables as `hostvars` has them; rebuilt rather than computed again."""
         if host not in self._cache:
             if len(self._cache) > 40:
                 self._cache.clear()
-            self._cache[host] = self._original(host)
+            if host in self.own:
+                found = dict(self.base)
+                found.update(self.own[host])
+                self._cache[host] = {key: value for key, value in found.items() if value is not _MISSING}
+            else:
+                self._cache[host] = self._original(host)
         return self._cache[host]
 
     def load(self, path: str) -> Vars:
@@ -179,7 +194,6 @@ class World:
             else:
                 known.pop(key, None)
         known.update(hostvars=self.hostvars, playbook_dir=self._playbooks)
-        known["vars"] = dict(known)
         return known
 
     def closure(self, name: str, host: str) -> Texts:
@@ -204,7 +218,7 @@ class World:
             if text not in self._names_in:
                 names = set(_NAME.findall(text))
                 if _OF_THIS_HOST.search(text):
-                    names.add("inventory_hostname")
+                    names.add(OWN_NAME)
                 self._names_in[text] = frozenset(names)
             found |= self._names_in[text]
         return frozenset(found)
@@ -221,8 +235,9 @@ class World:
             several = self.roles_of[name]
             return None, "the roles {} have different defaults for it".format(", ".join(sorted(several)))
         try:
-            templar = Templar(loader=self.loader, variables=variables)
-            return templar.template(variables[name]), ""
+            # one for all, so that a template is compiled once
+            self._templar.available_variables = variables
+            return self._templar.template(variables[name]), ""
         except Exception as trouble:  # Ansible, Jinja and filters raise whatever they like
             return None, _words(trouble, self.closure(name, host))
 
