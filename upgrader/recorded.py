@@ -47,6 +47,7 @@ def record_of(
         groups=tuple(sorted(inventory.groups)),
         groups_by_tool=groups_by_tool,
         passwords=names.filled if names else None,
+        equal_passwords=names.equal if names else None,
         answers=site.answers,
         config_files=files,
         config_options=None if files is None else custom_options(folder, files),

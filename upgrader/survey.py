@@ -26,6 +26,7 @@ from upgrader.journal import FindingMemory, open_journal
 from upgrader.journal.place import exists
 from upgrader.kolla.globals_yml import globals_files, read_globals
 from upgrader.kolla.inventory import Inventory, read_inventory
+from upgrader.kolla.own_files import judge_own_files
 from upgrader.kolla.passwords import PasswordNames, names, secret_values
 from upgrader.kolla.toolchain import Toolchain, locate
 from upgrader.kolla.vault import Vault
@@ -134,13 +135,25 @@ def _names(site: Site, toolchain: Toolchain, *, whole: bool) -> tuple[PasswordNa
         )
 
 
-def judged(site: Site, graph: ReleaseGraph, sight: Sight, *, checklist: bool = False) -> tuple[Finding, ...]:
-    """Every finding of a look, with what the journal remembers of it; the production checklist where it is wanted."""
+def judged(
+    site: Site, graph: ReleaseGraph, sight: Sight, *, checklist: bool = False, own_files: bool = False
+) -> tuple[Finding, ...]:
+    """Every finding of a look, with what the journal remembers of it; the production checklist where it is wanted.
+
+    `own_files`: passwords.yml and the inventory are tried against every hop too, which takes a second or two for each.
+    """
     room = Room(site.min_free_bytes, (local_disk(site.backup_dir), local_disk(site.state_dir)))
     found = judge_site(graph, sight.path, sight.record, release_names(graph), room)
     if checklist:
         found += judge_checklist(sight.record, sight.path.source)
-    return with_life((*sight.troubles, *found), memory_of(site))
+    troubles = sight.troubles
+    if own_files:
+        running = sight.record.facts.observed.containers
+        files = judge_own_files(site, sight.path.hops, sight.inventory, running=running)
+        # one finding for the whole path says more than one per hop, and one of a kind is enough
+        troubles = tuple(one for one in troubles if one.id not in {"groups-missing", *(file.id for file in files)})
+        found += files
+    return with_life((*troubles, *found), memory_of(site))
 
 
 def memory_of(site: Site) -> FindingMemory:

@@ -8,7 +8,8 @@ import pytest
 
 from tests.kolla.test_passwords import sealed, sealed_value
 from upgrader.graph import load_graph
-from upgrader.kolla.passwords_check import VALKEY_ACTION, equal_passwords, judge_passwords
+from upgrader.kolla.passwords import names
+from upgrader.kolla.passwords_check import VALKEY_ACTION, judge_passwords
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.kolla.vault import Vault
 from upgrader.model import Code, Finding
@@ -109,10 +110,10 @@ def test_the_valkey_trap_in_values_sealed_one_by_one(passwords: Path, toolchain:
     passwords.write_text("".join(sealed_value(vault, *pair) + "\n" for pair in values))
     (found,) = judged(passwords, toolchain, vault_password_file=vault.password_file)
     assert (found.id, found.code) == (VALKEY_ACTION, Code.FAILURE)
-    assert equal_passwords(passwords, vault) == ()
+    assert names(passwords, vault).equal == ()
 
 
 def test_equal_passwords_are_named(passwords: Path, toolchain: Toolchain) -> None:
     passwords.write_bytes(APART.replace(b"canary-valkey", b"canary-redis"))
-    assert equal_passwords(passwords) == ("valkey_master_password = redis_master_password",)
+    assert names(passwords).equal == ("valkey_master_password = redis_master_password",)
     assert judged(passwords, toolchain) == []

@@ -126,7 +126,8 @@ def _of_site(
 
     names = frozenset({more}) if more.isidentifier() else frozenset()
     sight = survey(site, graph, start=source, target=to, whole=False, more=names, say=say)
-    return _checked(graph, sight.path, sight.record, judged(site, graph, sight, checklist=baseline)), sight.record
+    found = judged(site, graph, sight, checklist=baseline, own_files=True)
+    return _checked(graph, sight.path, sight.record, found), sight.record
 
 
 def _of_record(graph: ReleaseGraph, file: Path, source: str, to: str, *, baseline: bool) -> tuple[Checked, SiteRecord]:

@@ -52,6 +52,8 @@ class InventoryPatch:
     by_hand: str = ""
     """Why a person has to add the groups; `lines` are what to add."""
     lines: tuple[str, ...] = ()
+    strange: tuple[str, ...] = ()
+    """Groups of the samples that new groups are made of and that the inventory does not have."""
     first: Mapping[str, str] = field(default_factory=dict)
     """Missing group → name of the first hop that needs it."""
 
@@ -95,7 +97,7 @@ def plan_patch(
     `prove` the patched copy is read by Ansible (1 s); a patch that would change an old group becomes a job by hand.
     Raises ConfigError when the inventory cannot be read.
     """
-    added, renamed, hostless, first = _missing(inventory, hops, toolchains)
+    added, renamed, hostless, strange, first = _missing(inventory, hops, toolchains)
     gone = tuple(
         (name, hop.target)
         for hop in hops
@@ -108,7 +110,7 @@ def plan_patch(
         for name, move in hop.groups.moved.items()
         if name in inventory.groups
     )
-    base = InventoryPatch(path, added, renamed, hostless, gone, moved, first=first)
+    base = InventoryPatch(path, added, renamed, hostless, gone, moved, strange=strange, first=first)
     if not added:
         return base
     tool = next(reversed(list(toolchains.values())), None)
@@ -121,7 +123,8 @@ def judge_inventory(patch: InventoryPatch, hops: Sequence[Hop]) -> tuple[Finding
     if patch.added:
         names = list(patch.added)
         first = min(patch.first.values(), default=hops[0].title.replace(" ", ""))
-        automatic = not patch.by_hand and not patch.hostless
+        plain_ini = patch.text != "" and not patch.path.is_dir() and patch.path.suffix not in _YAML
+        automatic = plain_ini and not patch.hostless and not patch.strange
         found.append(
             Finding(
                 id=MISSING,
@@ -141,6 +144,7 @@ def judge_inventory(patch: InventoryPatch, hops: Sequence[Hop]) -> tuple[Finding
                         for old, new in patch.renamed
                     ),
                     *(f"name the hosts of group {name} yourself" for name in patch.hostless),
+                    *(f"the sample has a group {name} in it, which this inventory lacks" for name in patch.strange),
                     *(
                         ("upgrader check --inventory-patch FILE; look at it; patch -p1 < FILE",)
                         if patch.text
@@ -179,7 +183,7 @@ def _left_over(patch: InventoryPatch) -> Finding:
 
 def _missing(
     inventory: Inventory, hops: Sequence[Hop], toolchains: Mapping[str, Toolchain]
-) -> tuple[dict[str, tuple[str, ...]], tuple[tuple[str, str], ...], tuple[str, ...], dict[str, str]]:
+) -> tuple[dict[str, tuple[str, ...]], tuple[tuple[str, str], ...], tuple[str, ...], tuple[str, ...], dict[str, str]]:
     added: dict[str, tuple[str, ...]] = {}
     renamed: list[tuple[str, str]] = []
     hostless: list[str] = []
@@ -202,7 +206,8 @@ def _missing(
             added[name] = children
     known = inventory.groups.keys() | added.keys()
     made = {name: tuple(child for child in children if child in known) for name, children in added.items()}
-    return made, tuple(renamed), tuple(hostless), first
+    strange = sorted({child for children in added.values() for child in children} - known)
+    return made, tuple(renamed), tuple(hostless), tuple(strange), first
 
 
 def _same(name: str) -> str:
@@ -237,6 +242,7 @@ def _but(patch: InventoryPatch, *, text: str = "", by_hand: str = "", lines: tup
         text,
         by_hand,
         lines,
+        patch.strange,
         patch.first,
     )
 

@@ -55,6 +55,8 @@ class PasswordNames:
     """Those that have a value, sorted."""
     encrypted: bool
     """Every value is in Ansible Vault: the file as a whole, or each by itself."""
+    equal: tuple[str, ...] = ()
+    """`a = b` for the pairs of passwords that a release wants equal and that are."""
 
 
 def names(path: Path, vault: Vault | None = None) -> PasswordNames:
@@ -67,6 +69,7 @@ def names(path: Path, vault: Vault | None = None) -> PasswordNames:
         tuple(entry.key for entry in text.entries),
         tuple(sorted(entry.key for entry in filled)),
         encrypted(data) or (bool(filled) and sealed),
+        (f"{VALKEY} = {REDIS}",) if valkey_state(text, path, vault, adding=False) == "same" else (),
     )
 
 

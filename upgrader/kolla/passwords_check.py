@@ -35,15 +35,6 @@ _MAY_BE_EMPTY = frozenset({"docker_registry_password"})
 _SHOWN = 8
 
 
-def equal_passwords(path: Path, vault: Vault | None = None) -> tuple[str, ...]:
-    """`a = b` for the pairs of passwords that releases want equal and that are; for conditions of the graph.
-
-    Raises ConfigError as reading passwords.yml does.
-    """
-    text = open_passwords(path, vault)[1]
-    return (f"{VALKEY} = {REDIS}",) if valkey_state(text, path, vault, adding=False) == "same" else ()
-
-
 def judge_passwords(
     path: Path,
     hops: Sequence[Hop],
