@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from upgrader.observed import ClockFacts, Observed
+from upgrader.rendered import ConfigDifference
 from upgrader.value import Pattern, Value, named
 
 ReleaseId = Annotated[str, Pattern(r"^20[0-9]{2}\.[12]$")]
@@ -293,49 +294,6 @@ class StagePlan(Value):
     way_back: Way
     commands: tuple[str, ...] = ()
     """What an operator would type with kolla-ansible for the same effect, with INVENTORY as placeholder."""
-
-
-class FileDifference(Value):
-    """One rendered file that differs between two releases, the same way on each of `hosts`."""
-
-    path: str
-    """Below the configuration folder: `nova-api/nova.conf`."""
-    kind: Literal["changed", "added", "removed"]
-    added: int = 0
-    removed: int = 0
-    """Lines."""
-    hosts: tuple[str, ...] = ()
-
-
-class ServiceDifference(Value):
-    service: str
-    """Folder below the configuration folder, which is a container's name with dashes."""
-    files: tuple[FileDifference, ...]
-
-    @property
-    def added(self) -> int:
-        return sum(file.added for file in self.files)
-
-    @property
-    def removed(self) -> int:
-        return sum(file.removed for file in self.files)
-
-
-class ConfigDifference(Value):
-    """What a hop changes in the rendered configuration: the account; the differences themselves lie in `folder`."""
-
-    folder: str = ""
-    sha256: str = ""
-    """Over the names and contents of the folder's files."""
-    services: tuple[ServiceDifference, ...] = ()
-    hosts: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """(host it was rendered for, hosts it stands for: same groups, same variables, no files of their own)."""
-    left_out: tuple[str, ...] = ()
-    """Tasks that would have acted on a host or asked the cloud, and were not run."""
-    failed: tuple[str, ...] = ()
-    """Tasks that could not be rendered: what they write is in neither side or in one only."""
-    error: str = ""
-    """Why there is no difference to show; empty: there is, or nothing differs."""
 
 
 class HopPlan(Value):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from upgrader.kolla.aside.conceal import Mark, shown
-from upgrader.model import FileDifference, ServiceDifference
+from upgrader.rendered import FileDifference, ServiceDifference
 
 ETC = "/etc/kolla"
 MOST_LINES_OF_A_FILE, MOST_LINES_OF_A_SERVICE = 300, 3000

@@ -27,7 +27,7 @@ from upgrader.kolla.commands import HasConfiguration
 from upgrader.kolla.inventory import Inventory, missing_groups
 from upgrader.kolla.toolchain import Toolchain, locate
 from upgrader.kolla.vault import Vault
-from upgrader.model import ConfigDifference
+from upgrader.rendered import ConfigDifference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
