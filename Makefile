@@ -25,6 +25,7 @@ lab-test: $(READY)
 
 bench: $(READY)
 	$(VENV)/bin/python benchmarks/run.py
+	$(VENV)/bin/python benchmarks/gates.py
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "upgrader needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }

@@ -1,7 +1,8 @@
 """How long the gates of a whole path take for a recorded cloud: `python benchmarks/gates.py --help`.
 
-Each size is measured in a process of its own, cold: reading the record and the release graph, compiling every
-condition, judging all hops and the production checklist. Exit code 1 when a limit is missed.
+Each round is a process of its own, cold: reading the record and the release graph, compiling every condition, judging
+all hops and the production checklist; the fastest counts. Judging waits for nothing, so that its processor time is
+what a person waits on a machine that has a processor for it: that is held against the limit. Exit code 1 when missed.
 """
 
 from __future__ import annotations
@@ -9,12 +10,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[1]
@@ -40,6 +40,8 @@ def record_of(hosts: int) -> bytes:
     names = [f"host-{number:04d}" for number in range(hosts)]
     wanted = sorted(variables_needed(graph))
     document = {
+        "schema_version": 1,
+        "kind": "site-record",
         "facts": {
             "site": "bench",
             "observed_at": "2026-01-01T00:00:00Z",
@@ -104,37 +106,30 @@ def _variables(wanted: list[str], names: list[str]) -> Iterator[dict[str, object
 # ---------------------------------------------------------------- measuring
 
 
-def judged(file: Path) -> dict[str, float]:
-    """Seconds of each part in this process, and how much was found."""
-    began, worked = time.perf_counter(), time.process_time()
+def judge_all(file: Path) -> int:
+    """Judges every hop of the graph, provisional ones too, and the checklist. Returns how many findings there are."""
     from upgrader.gates import judge  # noqa: PLC0415 - what importing costs is measured, too
-    from upgrader.gates.baseline import baseline  # noqa: PLC0415 - what importing costs is measured, too
-    from upgrader.graph import load_graph  # noqa: PLC0415 - what importing costs is measured, too
-    from upgrader.record import SiteRecord  # noqa: PLC0415 - what importing costs is measured, too
+    from upgrader.gates.baseline import baseline  # noqa: PLC0415
+    from upgrader.graph import load_graph  # noqa: PLC0415
+    from upgrader.record_file import read_record  # noqa: PLC0415
 
-    record = SiteRecord.model_validate_json(file.read_bytes())
-    read = time.perf_counter()
-    graph = load_graph()
-    findings = judge(graph, graph.path(graph.ids[0], graph.ids[-1]), record)
-    points = baseline(record, graph.ids[0])
-    end = time.perf_counter()
-    return {
-        "read": read - began,
-        "judge": end - read,
-        "total": end - began,
-        "cpu": time.process_time() - worked,
-        "findings": len(findings) + len(points),
-    }
+    record, graph = read_record(file), load_graph()
+    hops = graph.path(graph.ids[0], graph.ids[-1])
+    return len(judge(graph, hops, record)) + len(baseline(record, graph.ids[0]))
 
 
-def measure(hosts: int, rounds: int) -> dict[str, float]:
-    """Medians over several processes."""
-    with tempfile.TemporaryDirectory(prefix="upgrader-bench-") as folder:
-        file = Path(folder) / "record.json"
-        file.write_bytes(record_of(hosts))
-        command = [sys.executable, __file__, "--judge", str(file)]
-        said = [json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(rounds)]
-    return {key: statistics.median(one[key] for one in said) for key in said[0]}
+def measure(command: Sequence[str], rounds: int) -> tuple[float, float]:
+    """(seconds a person waits, processor time) of the fastest round of a command that ends by 0 or 3."""
+    took: list[tuple[float, float]] = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        process = subprocess.Popen(command, cwd=REPO, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode not in (0, 3):
+            raise subprocess.CalledProcessError(process.returncode, command)
+        took.append((time.perf_counter() - began, usage.ru_utime + usage.ru_stime))
+    return min(took)
 
 
 def main() -> int:
@@ -143,22 +138,25 @@ def main() -> int:
     parser.add_argument("--judge", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.judge:
-        sys.stdout.write(json.dumps(judged(given.judge)))
+        sys.stdout.write(f"{judge_all(given.judge)} findings\n")
         return 0
-    # seconds mean little on a busy machine, processor time hardly depends on it
     sys.stdout.write(f"{os.cpu_count()} processors, {os.getloadavg()[0]:.1f} processes at work on this machine\n")
-    totals = {}
+    gates: dict[int, tuple[float, float]] = {}
     for hosts in SIZES:
-        found = measure(hosts, given.rounds)
-        totals[hosts] = found["total"]
+        with tempfile.TemporaryDirectory(prefix="upgrader-bench-") as folder:
+            file = Path(folder) / "record.json"
+            file.write_bytes(record_of(hosts))
+            gates[hosts] = measure([sys.executable, __file__, "--judge", str(file)], given.rounds)
+            verb = [sys.executable, "-m", "upgrader", "check", "--facts", str(file), "--baseline", "--json"]
+            whole = measure(verb, given.rounds)
         sys.stdout.write(
-            f"{hosts:5d} hosts: {found['total']:.2f} s (record {found['read']:.2f} s, judging {found['judge']:.2f} s; "
-            f"processor time {found['cpu']:.2f} s), {found['findings']:.0f} findings\n"
+            f"{hosts:5d} hosts: every hop judged in {gates[hosts][0]:.2f} s (processor time {gates[hosts][1]:.2f} s); "
+            f"`check --facts` to the newest final release {whole[0]:.2f} s ({whole[1]:.2f} s)\n"
         )
-    growth = totals[SIZES[-1]] / totals[LIMIT_HOSTS] / (SIZES[-1] / LIMIT_HOSTS)
-    kept = totals[LIMIT_HOSTS] <= LIMIT_SECONDS and growth <= STEEPEST
+    growth = gates[SIZES[-1]][1] / gates[LIMIT_HOSTS][1] / (SIZES[-1] / LIMIT_HOSTS)
+    kept = gates[LIMIT_HOSTS][1] <= LIMIT_SECONDS and growth <= STEEPEST
     sys.stdout.write(
-        f"{'ok' if kept else 'MISSED'}: {LIMIT_HOSTS} hosts in {totals[LIMIT_HOSTS]:.2f} s of {LIMIT_SECONDS:.0f} s, "
+        f"{'ok' if kept else 'MISSED'}: {LIMIT_HOSTS} hosts in {gates[LIMIT_HOSTS][1]:.2f} s of {LIMIT_SECONDS:.0f} s, "
         f"{SIZES[-1]} hosts cost {growth:.2f} times their share\n"
     )
     return 0 if kept else 1

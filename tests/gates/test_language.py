@@ -146,6 +146,28 @@ def test_a_hostile_value_is_a_text_and_nothing_more(value: str) -> None:
             assert len(line) < 400
 
 
+TOKENS = st.sampled_from(
+    """
+    x y nowhere observed. rabbitmq .version host.os groups ['a'] answers.q hop. after.x and or not is in ( ) [ ] { } : ,
+    | == != < + - * ** % // ~ 'a' ' 1 0 2.5 true none version('3','<') bool length list default select('match','a')
+    map('int') if else configured defined {{ }} {% #} \\ =
+    """.split()  # noqa: SIM905 - a list of it is longer
+)
+
+
+@given(st.one_of(st.text(), st.lists(TOKENS, max_size=12).map(" ".join)))
+def test_any_text_is_a_condition_with_an_answer_or_is_refused_with_a_place(text: str) -> None:
+    site = record(variable("x", "3.11"), variable("y", hosts={"cmp1": 1, "ctl1": ["a"]}))
+    try:
+        said = judged(text, site)
+    except NotAConditionError as error:
+        assert 1 <= error.position <= len(text) + 1
+        assert error.why
+    else:
+        assert said.answer in ("yes", "no", "unknown")
+        assert said.missing or said.answer != "unknown"
+
+
 def test_a_value_without_end_is_not_searched() -> None:
     site = record(variable("x", "a" * 1_000_000))
     said = judged("x is search('b')", site)
