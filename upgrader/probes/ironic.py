@@ -1,9 +1,12 @@
-"""Does any bare metal node wait for a call back? The role's upgrade does not go on while one does."""
+"""Does any bare metal node wait for a call back? The role's upgrade does not go on while one does.
+
+A warning here: the graph's gate blocks, and knows of the variable that makes the role go on all the same.
+"""
 
 from __future__ import annotations
 
 from upgrader.model import CloudFacts, Code, Finding
-from upgrader.probes.base import failure, good, hosts_with, listed, unread
+from upgrader.probes.base import good, hosts_with, listed, unread, warning
 
 ID = "ironic"
 
@@ -16,11 +19,11 @@ def ironic(facts: CloudFacts) -> tuple[Finding, ...]:
         return ()
     if seen is None or seen.waiting is None:
         words = (seen.error if seen else "") or ", ".join(where)
-        return (unread(Code.FAILURE, "ironic-unread", "the states of Ironic's nodes were not read", words),)
+        return (unread(Code.WARNING, "ironic-unread", "the states of Ironic's nodes were not read", words),)
     if not seen.waiting:
         return (good(ID, f"none of {seen.nodes or 0} bare metal nodes waits for a call back"),)
     return (
-        failure(
+        warning(
             "ironic-waiting",
             f"{listed(seen.waiting, 'bare metal node')} in a wait state",
             evidence="; ".join(seen.waiting),
