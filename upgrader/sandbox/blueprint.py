@@ -115,6 +115,12 @@ def heads() -> dict[str, dict[str, list[str]]]:
     return table
 
 
+def defaults(release: str) -> list[dict[str, Any]]:
+    """Files of the release's own defaults, as far as the release graph keeps them: `path` and `values` each."""
+    found: list[dict[str, Any]] = _data(f"defaults/{release}.toml")["files"]
+    return found
+
+
 @cache
 def blueprint(release: str) -> Blueprint:
     """Raises KeyError or FileNotFoundError for a release that the graph does not know."""

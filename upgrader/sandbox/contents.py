@@ -75,6 +75,7 @@ neutron_plugin_agent: "openvswitch"
 enable_openstack_core: "yes"
 enable_proxysql: "yes"
 enable_mariabackup: "yes"
+cinder_cluster_name: "sandbox"   # several cinder-volume hosts share the volumes
 {messaging}"""
 
 
@@ -110,6 +111,15 @@ dir = "../state"
 [run]
 min_free = "10G"
 forks = 10
+
+[answers]
+application_credentials = false
+custom_service_users = false
+hosts_managed_by_kolla = false
+neutron_many_tags = false
+newest_point_release = true
+own_scripts = false
+release_notes_read = "2026.1"
 """
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from upgrader.errors import EnvironmentMissingError
 from upgrader.sandbox import inventory, secrets
-from upgrader.sandbox.blueprint import Blueprint, blueprint, heads, queue_users, releases
+from upgrader.sandbox.blueprint import Blueprint, blueprint, defaults, heads, queue_users, releases
 from upgrader.sandbox.playbooks import files_of
 
 _PROGRAMS = ("ansible", "ansible-config", "ansible-doc", "ansible-inventory", "ansible-playbook", "ansible-vault")
@@ -57,7 +57,11 @@ def _write_toolchain(folder: Path, plan: Blueprint) -> None:
     # one file until 2025.1, a folder from 2025.2 on
     # openstack/kolla-ansible@20.6.0:ansible/group_vars, @21.3.0:ansible/group_vars
     name = "group_vars/all/common.yml" if plan.release >= "2025.2" else "group_vars/all.yml"
-    _text(playbooks / name, _group_vars(plan))
+    own = _group_vars(plan)
+    shared, roles = _published(plan.release)
+    _text(playbooks / name, own + _lines(shared, without=own))
+    for role, values in roles.items():
+        _text(playbooks / "roles" / role / "defaults" / "main.yml", f"---\n{_lines(values)}")
     _text(playbooks / "inventory" / "multinode", inventory.multinode(plan.release))
     examples = folder / "share" / "kolla-ansible" / "etc_examples" / "kolla"
     _text(examples / "passwords.yml", secrets.example(plan.release))
@@ -124,6 +128,14 @@ openstack_tag: >-
 kolla_container_engine: "docker"
 kolla_internal_vip_address: "10.20.0.250"
 kolla_internal_fqdn: "{{{{ kolla_internal_vip_address }}}}"
+kolla_external_vip_address: "{{{{ kolla_internal_vip_address }}}}"
+kolla_same_external_internal_vip: "{{{{ kolla_external_vip_address == kolla_internal_vip_address }}}}"
+network_interface: "eth0"
+api_interface: "{{{{ network_interface }}}}"
+fernet_key_rotation_interval: 259200
+enable_central_logging: "no"
+enable_prometheus: "no"
+libvirt_tls: "no"
 internal_protocol: "http"
 keystone_public_port: 5000
 keystone_admin_user: "admin"
@@ -145,6 +157,25 @@ om_enable_queue_manager: "no"
 om_enable_rabbitmq_transient_quorum_queue: "{{{{ {both} om_enable_queue_manager | bool }}}}"
 om_enable_rabbitmq_stream_fanout: "{{{{ {both} om_enable_rabbitmq_transient_quorum_queue | bool }}}}"
 """
+
+
+def _published(release: str) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """(defaults of every group_vars file, role → its defaults) that the release graph keeps: name → JSON text."""
+    shared: dict[str, str] = {}
+    roles: dict[str, dict[str, str]] = {}
+    for file in defaults(release):
+        path = file["path"].split("/")
+        if path[1] == "roles":
+            roles[path[2]] = file["values"]
+        else:
+            shared |= file["values"]
+    return shared, roles
+
+
+def _lines(values: dict[str, str], *, without: str = "") -> str:
+    """The values as YAML, which JSON is; names that `without` sets already are left out."""
+    known = {line.split(":")[0] for line in without.splitlines() if line[:1].isalpha()}
+    return "".join(f"{name}: {value}\n" for name, value in sorted(values.items()) if name not in known)
 
 
 def _plugin(name: str, target: Path) -> None:
