@@ -236,6 +236,15 @@ def test_a_hop_without_schema_changes_never_crosses_the_line(desk: Desk) -> None
     assert desk.hop.ponr is Ponr.NO
 
 
+def test_a_lost_migration_waits_for_a_decision(desk: Desk) -> None:
+    left = Left(desk, State.BROKER, queues=True)
+    left.started()
+    assert left.settle(RuntimeError("must not look")) == (AttemptState.UNKNOWN, State.DECIDE_BROKER)
+    assert desk.hop.broker_open and desk.hop.ponr is Ponr.NO
+    desk.journal.move(0, Event.RETRY, "anna", "again")
+    assert desk.drive().kind == "done"
+
+
 @pytest.mark.parametrize("event", [Event.REDEPLOY, Event.RESTORE])
 def test_a_lost_way_back_stops_everything(desk: Desk, event: Event) -> None:
     desk.world.script({"upgrade": ["fail_early"]})

@@ -14,7 +14,9 @@ from tests.engine_kit.place import opened
 from upgrader import attempts
 from upgrader.conduct import ABORT_REQUEST
 from upgrader.engine import NOT_REHEARSED, Engine
+from upgrader.errors import RefusedError
 from upgrader.journal import StaleEpochError, acquire
+from upgrader.model import BROKER_DUE, BROKER_WHY
 from upgrader.states import HOP_BUDGET, INFO, Event, Ponr, RunState, State
 
 __all__ = ["desk", "forks", "place"]
@@ -144,6 +146,114 @@ def test_the_operator_lets_go_and_comes_back(desk: Desk) -> None:
 def _in(desk: Desk, stage: str) -> bool:
     attempt = desk.journal.snapshot().attempt
     return attempt is not None and attempt.stage.value == stage
+
+
+# ---------------------------------------------------------------- queues
+
+
+MIGRATED = [*UNDISTURBED[:4], "broker succeeded", *UNDISTURBED[4:]]
+
+
+def test_a_hop_without_a_migration_says_why_it_passes_the_stage_by(desk: Desk) -> None:
+    desk.begin()
+    desk.drive()
+    assert desk.words("skipped") == [
+        {"hop": "2024.1→2024.2", "stage": "broker", "why": "the plan says nothing of RabbitMQ"}
+    ]
+    moved = [event for event in desk.journal.events(kinds=["hop_moved"]) if event.data["event"] == "skip"]
+    assert [(event.data["actor"], event.data["reason"]) for event in moved] == [
+        ("engine", "the plan says nothing of RabbitMQ")
+    ]
+    assert desk.world.at("queues") == {"broker": "classic"}
+
+
+def test_queues_are_migrated_once_a_person_approved_the_outage(desk: Desk) -> None:
+    desk.begin(queues=True)
+    first = desk.drive(auto_approve=False)
+    assert (first.kind, first.wants) == ("waiting", "hold_broker")
+    assert "full API outage" in first.message and "34 reply or fanout queues are classic" in first.message
+    assert not desk.world.effects()
+    desk.journal.move(0, Event.APPROVE, "anna", "the window is open")
+    assert desk.drive(auto_approve=False).wants == "hold_upgrade"
+    assert desk.world.at("queues") == {"broker": "durable"} and set(desk.world.at("host").values()) == {"2024.1"}
+    assert desk.hop.ponr is Ponr.NO and not desk.hop.broker_open
+    assert desk.drive().kind == "done"
+    assert desk.stages() == MIGRATED
+
+
+@pytest.mark.parametrize(
+    ("planned", "seen", "auto", "wants"),
+    [
+        (True, "", True, ""),
+        (True, "no", False, "hold_upgrade"),
+        (True, "unknown", True, ""),
+        (False, "yes", True, "hold_broker"),
+        (False, "unknown", True, "hold_broker"),
+        (False, "no", False, "hold_upgrade"),
+    ],
+)
+def test_what_the_checks_saw_counts_and_approval_in_advance_covers_what_was_planned(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, planned: bool, seen: str, auto: bool, wants: str
+) -> None:
+    desk.begin(queues=planned)
+    facts = {BROKER_DUE: seen, BROKER_WHY: "so it was seen"} if seen else {}
+    real = desk.journal.finish
+
+    def finish(attempt: str, *args: Any, **more: Any) -> Any:
+        return real(attempt, *args, **{**more, "facts": {**more.get("facts", {}), **facts}})
+
+    monkeypatch.setattr(desk.journal, "finish", finish)
+    ending = desk.drive(auto_approve=auto)
+    assert ending.wants == wants
+    assert wants != "hold_broker" or "so it was seen" in ending.message
+
+
+@pytest.mark.parametrize("deed", ["fail", "fail_early", "inconclusive", "break"])
+def test_a_migration_that_fails_wants_its_own_decision(desk: Desk, deed: str) -> None:
+    desk.world.script({"broker": [deed]})
+    desk.begin(queues=True)
+    ending = desk.drive()
+    assert ending.kind == "decide" and "the queue migration needs a decision" in ending.message
+    assert desk.hop.state is State.DECIDE_BROKER and desk.hop.broker_open and desk.hop.ponr is Ponr.NO
+    assert desk.drive() == ending, "nothing is repeated without a decision"
+    desk.journal.move(0, Event.RETRY, "anna", "again")
+    assert desk.drive().kind == "done"
+    assert desk.stages() == [*UNDISTURBED[:4], "broker failed", *MIGRATED[4:]]
+
+
+def test_a_migration_is_taken_back_with_the_old_queues(desk: Desk) -> None:
+    desk.world.script({"broker": ["fail"]})
+    desk.begin(queues=True)
+    desk.drive()
+    shot = desk.journal.snapshot()
+    found = desk.session.ways(shot, desk.hop, desk.session.conduct(shot).plan)
+    assert (found.redeploy, found.restore) == (True, False)
+    desk.journal.move(0, Event.REDEPLOY, "anna", "back", redeploy_allowed=True)
+    assert desk.drive().kind == "rolled_back"
+    assert desk.world.at("queues") == {"broker": "durable"}, "the fake says it failed at its end, after the new queues"
+
+
+def test_attention_about_a_migration_leads_back_to_its_decision_and_nowhere_past_it(desk: Desk) -> None:
+    desk.world.script({"broker": ["fail"], "rollback_redeploy": ["fail"]})
+    desk.begin(queues=True)
+    desk.drive()
+    desk.journal.move(0, Event.REDEPLOY, "anna", "back", redeploy_allowed=True)
+    assert desk.drive().kind == "attention"
+    for event in (Event.RECONSIDER, Event.RECHECK, Event.REOPEN):
+        with pytest.raises(RefusedError):
+            desk.journal.move(0, event, "anna", "past it")
+    desk.journal.move(0, Event.RECONSIDER_BROKER, "anna", "looked at")
+    desk.journal.move(0, Event.RETRY, "anna", "forward after all")
+    assert desk.drive().kind == "done"
+
+
+def test_abort_in_mid_migration_is_not_an_end(desk: Desk) -> None:
+    desk.begin(queues=True)
+    desk.drive(auto_approve=False)
+    desk.journal.move(0, Event.APPROVE, "anna", "go")
+    (desk.site.state_dir / ABORT_REQUEST).touch()
+    assert desk.drive().kind == "decide"
+    assert desk.hop.state is State.DECIDE_BROKER and desk.hop.broker_open
 
 
 # ---------------------------------------------------------------- what goes wrong

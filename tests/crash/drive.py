@@ -25,15 +25,19 @@ from upgrader.journal import HopRow
 from upgrader.states import RUN_ENDED, Event, State
 
 FORWARD = (
-    "pending", "preflight", "backup", "pull", "rehearse", "hold_upgrade", "upgrade", "verify", "soak",
-    "hold_finalize", "finalize", "hop_done",
+    "pending", "preflight", "backup", "pull", "rehearse", "hold_broker", "broker", "hold_upgrade", "upgrade", "verify",
+    "soak", "hold_finalize", "finalize", "hop_done",
 )  # fmt: skip
 REDEPLOY = ("decide", "rollback_redeploy", "verify_old", "rolled_back")
 RESTORE = ("decide", "rollback_restore", "verify_old", "rolled_back")
+QUEUES = ("decide_broker", "rollback_redeploy", "verify_old", "rolled_back")
 FAILING = (*FORWARD[: FORWARD.index("verify")], "decide")
-BACK = {"redeploy": Event.REDEPLOY, "restore": Event.RESTORE}
+STUCK = (*FORWARD[: FORWARD.index("hold_upgrade")], "decide_broker")
+BACK = {"redeploy": Event.REDEPLOY, "restore": Event.RESTORE, "queues": Event.REDEPLOY}
 QUIET: Any = lambda _kind, _data: None  # noqa: E731
-WAYS = {"forward": FORWARD, "failing": FAILING, "redeploy": REDEPLOY, "restore": RESTORE}
+WAYS = {
+    "forward": FORWARD, "failing": FAILING, "redeploy": REDEPLOY, "restore": RESTORE, "stuck": STUCK, "queues": QUEUES,
+}  # fmt: skip
 _MOST_DECISIONS = 12
 
 
@@ -46,13 +50,13 @@ class Life:
 
     def live(self) -> None:
         if self.session.journal.snapshot().run is None:
-            self.session.begin(a_plan(self.session.journal))
+            self.session.begin(a_plan(self.session.journal, queues=True))
         for _ in range(_MOST_DECISIONS):
             if self.over():
                 return
             hop, seen = self.hop(), self.session.journal.snapshot().last_seq
-            back = self.way in ("redeploy", "restore") and hop is not None
-            if back and hop.state is State.DECIDE:
+            back = self.way in BACK and hop is not None
+            if back and hop.state in (State.DECIDE, State.DECIDE_BROKER):
                 go_back(self.session, BACK[self.way], "the operator says so")
             go_on(self.session, QUIET, self.drive)
             if self.over() or self.session.journal.snapshot().last_seq != seen:

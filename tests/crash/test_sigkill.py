@@ -34,9 +34,12 @@ SCRIPTS = {
     "forward": {},
     "redeploy": {"upgrade": ["fail_early"]},
     "restore": {"upgrade": ["fail"]},
+    "queues": {"broker": ["fail"]},
 }
 """What the attempts do in the walk that comes before the legs of a way."""
-ENDS = {"forward": RunState.DONE, "redeploy": RunState.ROLLED_BACK, "restore": RunState.ROLLED_BACK}
+BEFORE = {"redeploy": ("failing", "upgrade"), "restore": ("failing", "upgrade"), "queues": ("stuck", "broker")}
+"""That walk, and its last leg."""
+ENDS = {"forward": RunState.DONE, **dict.fromkeys(BEFORE, RunState.ROLLED_BACK)}
 _SUPERVISED = ("supervisor.", "stage.", "play.", "world.")
 
 
@@ -73,8 +76,8 @@ class Ground:
             start = prepare(folder / way).state_dir.parent
             world = World.of(start / "state")
             world.script(script)
-            if way != "forward":
-                assert server.live(start, "failing", "upgrade") == 0, _errors(start)
+            if way in BEFORE:
+                assert server.live(start, *BEFORE[way]) == 0, _errors(start)
             walked = self.place(way, "undisturbed")
             self.points[way] = {}
             for leg in WAYS[way][:-1]:
@@ -194,7 +197,9 @@ def both(point: str) -> str:
 # ---------------------------------------------------------------- a few, always
 
 
-@pytest.mark.parametrize("way", list(SCRIPTS))
+@pytest.mark.parametrize(
+    "way", [pytest.param(way, marks=pytest.mark.slow if way == "queues" else ()) for way in SCRIPTS]
+)
 def test_kills_along_a_way(servers: list[Server], ground: Ground, way: str) -> None:
     """Supervisors started as in earnest; one point in each leg, each leg another."""
     legs = ground.points[way]
@@ -220,7 +225,7 @@ def test_points_are_where_they_should_be(ground: Ground) -> None:
     commits = {"enter", "intend", "launched", "step", "finish"}
     for way, legs in ground.points.items():
         for leg, points in legs.items():
-            if leg in ("pending", "hold_upgrade", "hold_finalize", "decide"):
+            if leg in ("pending", "hold_broker", "hold_upgrade", "hold_finalize", "decide", "decide_broker"):
                 continue
             assert everywhere <= set(points), (way, leg)
             for commit in commits:

@@ -16,7 +16,7 @@ from upgrader.graph import ReleaseGraph, load_graph
 from upgrader.journal import Journal, Snapshot, acquire, open_journal
 from upgrader.journal.place import FULL, Durability
 from upgrader.kolla.inventory import Inventory
-from upgrader.model import CloudFacts, HopPlan, Plan, ToolchainPin, Way, WayBack
+from upgrader.model import BrokerPlan, CloudFacts, HopPlan, Plan, ToolchainPin, Way, WayBack
 from upgrader.session import Session
 
 REPO = Path(__file__).parents[2]
@@ -41,8 +41,16 @@ def site_of(place: Path, **changes: Any) -> Site:
     return Site(**{**values, **changes})
 
 
-def a_hop(source: str, target: str, *, schema: bool = True) -> HopPlan:
-    """A hop of two services. Without `schema` nothing changes that a restore would have to undo."""
+MIGRATION = BrokerPlan(
+    runs=True, before="3.13.7", after="4.0", allowed="yes", demands="durable", migration="yes",
+    migration_why="34 reply or fanout queues are classic", services=("keystone", "neutron"),
+    settings=(("om_enable_queue_manager", "true"),),
+)  # fmt: skip
+
+
+def a_hop(source: str, target: str, *, schema: bool = True, queues: bool = False) -> HopPlan:
+    """A hop of two services. Without `schema` nothing changes that a restore would have to undo; with `queues` they
+    have to be migrated first."""
     before, after = graph().heads(source), graph().heads(target)
 
     def pin(release: str) -> ToolchainPin:
@@ -55,6 +63,7 @@ def a_hop(source: str, target: str, *, schema: bool = True) -> HopPlan:
             "toolchain": pin(target),
             "toolchain_back": pin(source),
             "stages": (),
+            "broker": MIGRATION if queues else BrokerPlan(),
             "ponr": "the first schema change of neutron" if schema else "",
             "way_back": (
                 WayBack(
@@ -71,7 +80,7 @@ def a_hop(source: str, target: str, *, schema: bool = True) -> HopPlan:
     )  # fmt: skip
 
 
-def a_plan(journal: Journal, hops: int = 1, *, schema: bool = True) -> Plan:
+def a_plan(journal: Journal, hops: int = 1, *, schema: bool = True, queues: bool = False) -> Plan:
     """A plan bound to the journal as it is now."""
     shot = journal.snapshot()
     names = RELEASES[: hops + 1]
@@ -79,7 +88,7 @@ def a_plan(journal: Journal, hops: int = 1, *, schema: bool = True) -> Plan:
         {
             "site": "crash", "lineage": shot.lineage, "serial": shot.serial, "from": names[0], "to": names[-1],
             "made_at": "2026-11-22T14:00:00Z", "tool_version": "0", "graph_version": "1", "graph_sha256": "0" * 64,
-            "hops": tuple(a_hop(a, b, schema=schema) for a, b in pairwise(names)),
+            "hops": tuple(a_hop(a, b, schema=schema, queues=queues) for a, b in pairwise(names)),
         }
     )  # fmt: skip
 

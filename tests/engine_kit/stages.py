@@ -23,6 +23,7 @@ from upgrader.runner.base import Cancelled, EventSink, Play, PlayResult
 from upgrader.runner.events import RESULT, Account, read
 from upgrader.runner.play import REQUEST
 from upgrader.stages.base import Inconclusive, StageCanceled, StageContext, StepFailed, conduct_stage
+from upgrader.stages.queue_record import QueueRecord
 
 SCHEMA_TASK = "Running Neutron database expand container"
 
@@ -78,6 +79,19 @@ def backup(ctx: StageContext, world: World) -> None:
         ctx.facts["server_before"] = "10.11.9-MariaDB"
 
 
+def broker(ctx: StageContext, world: World) -> None:
+    record = QueueRecord.of(ctx.request)
+    if not record.begun:
+        record = record.keep(begun=True)
+    with ctx.step("reset"):
+        if world.at("queues")["broker"] == "classic":
+            world.effect(ctx.request.attempt, "reset", "queues", "broker", "none")
+    with ctx.step("deploy"):
+        ctx.run(a_play(ctx, "deploy"))
+        world.effect(ctx.request.attempt, "declare", "queues", "broker", "durable")
+    record.keep(done=True)
+
+
 def upgrade(ctx: StageContext, world: World) -> None:
     with ctx.step("configuration"):
         world.effect(ctx.request.attempt, "settings", "settings", "globals", ctx.hop.target)
@@ -86,6 +100,10 @@ def upgrade(ctx: StageContext, world: World) -> None:
 
 
 def redeploy(ctx: StageContext, world: World) -> None:
+    if QueueRecord.of(ctx.request).open:
+        with ctx.step("reset"):
+            world.effect(ctx.request.attempt, "reset", "queues", "broker", "none")
+            world.effect(ctx.request.attempt, "declare", "queues", "broker", "classic")
     with ctx.step("configuration"):
         world.effect(ctx.request.attempt, "settings", "settings", "globals", ctx.hop.source)
     with ctx.step("play"):
@@ -120,6 +138,7 @@ def _must_be(ctx: StageContext, world: World, release: str) -> None:
 
 WORK: dict[str, Callable[[StageContext, World], None]] = {
     "backup": backup,
+    "broker": broker,
     "upgrade": upgrade,
     "verify": verify,
     "soak": verify,

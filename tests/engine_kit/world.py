@@ -25,7 +25,8 @@ GALERA = GaleraFacts(size=2, status="Primary", state="Synced", ready=True, serve
 
 
 class World:
-    """`release` of every host, `schema` of every database, `settings` of the operator, all as releases."""
+    """`release` of every host, `schema` of every database, `settings` of the operator, all as releases; and `queues`:
+    `classic`, `none` after a reset, or `durable`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -37,6 +38,8 @@ class World:
             durable.make_dir(folder / kind, exist_ok=True)
             for name in names:
                 world.put(kind, name, release)
+        durable.make_dir(folder / "queues", exist_ok=True)
+        world.put("queues", "broker", "classic")
         return world
 
     @classmethod
@@ -59,7 +62,7 @@ class World:
 
     def condition(self) -> dict[str, dict[str, str]]:
         """All of it, to compare two ends."""
-        return {kind: self.at(kind) for kind in ("host", "schema", "settings")}
+        return {kind: self.at(kind) for kind in ("host", "schema", "settings", "queues")}
 
     def facts(self, graph: ReleaseGraph) -> CloudFacts:
         """What an observation of it says."""
