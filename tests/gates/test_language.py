@@ -255,6 +255,25 @@ def test_neither_yes_nor_no(word: object) -> None:
     assert "enable_zun" in said.missing[0]
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("flag is match('a')", "yes or no is no text to search"),
+        ("table is search('a')", "a table is no text to search"),
+        ("word | difference(['a']) == []", "a text is not a list"),
+        ("word is version('3', '<')", "'words' is not a version"),
+        ("number is version('3', '~')", "'~' is not one of <, "),
+        ("word | int > 3", "'words' is not a number"),
+        ("word * 3 == word", "* is for numbers"),
+    ],
+)
+def test_why_there_is_no_answer(text: str, why: str) -> None:
+    site = record(variable("flag", True), variable("table", {"a": 1}), variable("word", "words"), variable("number", 3))
+    said = judged(text, site)
+    assert said.answer == "unknown"
+    assert why in said.missing[0]
+
+
 def test_names_by_kind() -> None:
     names = compile_condition(
         "enable_a and after.b == 'x' or not (answers.c and observed.rabbitmq.version is version('3', '<'))"

@@ -85,6 +85,18 @@ def _weight(part: int | str) -> tuple[int, int, str]:
     return (0, 0, part) if part in _BEFORE_RELEASE else (1, 0, "")
 
 
+def _kind(value: Any) -> str:
+    """What a value is, in an operator's words."""
+    kinds = (
+        (bool, "yes or no"),
+        ((int, float), "a number"),
+        (str, "a text"),
+        (Mapping, "a table"),
+        ((list, tuple), "a list"),
+    )
+    return next((words for kind, words in kinds if isinstance(value, kind)), "nothing")
+
+
 # ---------------------------------------------------------------- text
 
 
@@ -103,7 +115,7 @@ def pattern_fault(pattern: object) -> str:
 
 def _text(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError(f"{type(value).__name__} is no text to search")
+        raise ValueError(f"{_kind(value)} is no text to search")
     text = str(value)
     if len(text) > LONGEST_VALUE:
         raise ValueError(f"a value of {len(text)} characters is too long to search")
@@ -156,7 +168,7 @@ def floating(value: Any, default: Any = _MISSING) -> float:
 
 def _list(value: Any) -> list[Any]:
     if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
-        raise ValueError(f"{type(value).__name__} is not a list")
+        raise ValueError(f"{_kind(value)} is not a list")
     return list(value)
 
 
