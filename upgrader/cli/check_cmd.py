@@ -47,6 +47,12 @@ def check(
         Path | None, typer.Option(metavar="FILE", help="Judge what --record kept; look at no cloud.")
     ] = None,
     details: Annotated[bool, typer.Option("--details", help="With evidence, reason and fix of everything.")] = False,
+    config_diff: Annotated[
+        bool, typer.Option("--config-diff", help="Render each release's configuration aside too: takes minutes.")
+    ] = False,
+    inventory_patch: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the groups that the inventory lacks as a patch.")
+    ] = None,
 ) -> None:
     """Look at the cloud and say what has to be settled, for every hop of the way at once. Changes nothing there.
 
@@ -54,6 +60,12 @@ def check(
     """
     given = invocation(ctx)
     _refuse_nonsense(accept, reason, facts)
+    if facts is not None and (config_diff or inventory_patch):
+        raise UsageError(
+            "A file of facts has no configuration and no inventory to compare.",
+            next_command="upgrader check --config-diff",
+            reason="usage",
+        )
     from upgrader.graph import load_graph
 
     graph = load_graph()
@@ -79,14 +91,23 @@ def check(
         _show(_explained(graph, checked, seen, explain, with_site(again, given.named)), given)
         return
     next_command = with_site(_next(checked, source, again, facts), given.named)
+    more: dict[str, object] = {}
+    pages: list[Page] = []
+    if site is not None and (config_diff or inventory_patch):
+        from upgrader.cli.check_parts import further_parts
+
+        more, pages = further_parts(
+            site, graph, checked.path.hops, config_diff=config_diff, patch=inventory_patch, details=details, say=say
+        )
     if as_json:
         import json
 
-        typer.echo(json.dumps(checked.document(next_command), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(checked.document(next_command) | more, indent=2, ensure_ascii=False))
     else:
         from upgrader.views.check import check_page
 
-        _show(check_page(checked, next_commands=[next_command], details=details), given)
+        for page in (*pages, check_page(checked, next_commands=[next_command], details=details)):
+            _show(page, given)
     if checked.blockers:
         raise typer.Exit(RefusedError.exit_code)
 
@@ -257,7 +278,7 @@ def _not_here(graph: ReleaseGraph, checked: Checked, record: SiteRecord, name: s
         for action in graph.actions(hop):
             if action.id != name:
                 continue
-            judged = judge_action(World(record, graph, hop), action)
+            judged = judge_action(World(record.with_own_groups, graph, hop), action)
             by = f"stage {action.done_by} of this tool does it" if action.done_by else "does not apply, or is done"
             found.append(
                 Finding(

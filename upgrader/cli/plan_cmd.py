@@ -33,6 +33,9 @@ def plan(
     details: Annotated[bool, typer.Option("--details", help="With commands, reasons and sources.")] = False,
     explain: Annotated[str, typer.Option(metavar="ID", help="Everything about one point to do by hand.")] = "",
     paper: Annotated[bool, typer.Option("--paper", help="Look at no cloud, even where there is a site.")] = False,
+    config_diff: Annotated[
+        bool, typer.Option("--config-diff", help="Attach what each hop changes in the configuration: takes minutes.")
+    ] = False,
 ) -> None:
     """Work out the way to a release, one release at a time, or say why there is none. Changes nothing."""
     given = invocation(ctx)
@@ -41,6 +44,8 @@ def plan(
     goal = Goal(target=to, source=source, hops=hops)
     site = _site(given, goal, paper)
     made = _make(goal, site, quiet=as_json)
+    if config_diff and site is not None:
+        made = _with_configuration(made, site, quiet=as_json)
     if out:
         from upgrader.plan_file import write_plan
 
@@ -89,6 +94,16 @@ def _make(goal: Goal, site: Site | None, *, quiet: bool) -> Plan:
     from upgrader.planner import Frame
 
     return make_plan(graph, goal, None, Frame(typed=typed(), typed_action=typed_action()))
+
+
+def _with_configuration(made: Plan, site: Site, *, quiet: bool) -> Plan:
+    from upgrader.cli.check_parts import config_differences, site_inventory, with_configuration
+    from upgrader.graph import load_graph
+
+    graph = load_graph()
+    hops = [graph.hop(hop.source, hop.target) for hop in made.hops]
+    inventory = site_inventory(site, graph)
+    return with_configuration(made, config_differences(site, hops, inventory, say=_quiet if quiet else _say))
 
 
 def _say(line: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from upgrader.model import ByHand, Code, Finding, HopPlan, Plan, Way, WayBack
+from upgrader.views.configuration import configuration_blocks
 from upgrader.views.explain import by_hand_told
 from upgrader.views.page import WIDTH, Page, Piece, Span, Tone, cells
 
@@ -175,6 +176,8 @@ def _hop(page: Page, plan: Plan, hop: HopPlan, number: int, details: bool) -> No
     _components(page, hop)
     _changes(page, hop)
     _broker(page, hop, details)
+    if hop.configuration is not None:
+        page.blocks += configuration_blocks(hop.name, hop.configuration, details=details)
     _line_of_no_return(page, hop)
     _ways(page, hop)
     _by_hand(page, hop, _shared(plan), details)
