@@ -1,5 +1,5 @@
 # Asks one database server for its Galera state, the version tables, where Keystone is, and, in one place of the
-# cluster, for what the services keep there. Changes nothing, always exits 0. Comes after questions.sh and records.sh.
+# cluster, for what the services keep there. Changes nothing. Comes after questions.sh and records.sh.
 # Expects: servers, how many servers of the cluster are asked in this play.
 galera=$(ask galera)
 printf '%s\n' "$galera"
@@ -11,4 +11,3 @@ ask keystone-endpoint
 value() { printf '%s\n' "$galera" | sed -n "s/^$1$(printf '\t')//p" | head -n 1; }
 index=$(value wsrep_local_index)
 if [ "$(value wsrep_cluster_size)" != "${servers:-1}" ] || [ "${index:-0}" = 0 ]; then ask_records; fi
-exit 0

@@ -13,16 +13,17 @@ from typing import Any
 
 from upgrader.facts.broker import broker_facts
 from upgrader.facts.front import backend_facts, vip_facts
-from upgrader.facts.parse import Sections, sections
+from upgrader.facts.parse import Sections, pairs, sections
 from upgrader.facts.plays import HasHosts, cloud_hosts, group_hosts, shown
 from upgrader.facts.said import Said
 from upgrader.facts.stores import cache_facts, ceph_facts, fernet_facts, ovn_facts
 from upgrader.model import HostFacts
 from upgrader.runner.base import PlayResult
 
-ANSWER = "Answer of the services"
-ANSWERS: tuple[str, ...] = (ANSWER,)
-"""Tasks of observe.yml whose answers are collected for `services_of`."""
+ANSWERS: tuple[str, ...] = ("Answer of the services",)
+"""Tasks whose answers are collected for `services_of`, besides that of the database servers: where both are asked, both
+are in one answer."""
+DATABASE_ANSWER = "Answer of the database server"
 
 GROUPS = ("rabbitmq", "keystone", "loadbalancer", "memcached", "redis", "valkey", "ovn-nb-db", "ovn-sb-db")
 """Groups whose hosts are asked (openstack/kolla-ansible@22.2.0:ansible/inventory/multinode)."""
@@ -43,11 +44,13 @@ _ASKED = {
 
 
 def service_values(inventory: HasHosts, *, asked: bool = True) -> tuple[tuple[str, Any], ...]:
-    """Variables of services.yml: who is asked. `asked=False`: nobody."""
+    """Variables of services.yml: who is asked besides the database servers' hosts. `asked=False`: nobody."""
     wanted = set(cloud_hosts(inventory))
-    hosts = sorted({host for group in GROUPS for host in group_hosts(inventory, group)} & wanted) if asked else []
+    servers = set(group_hosts(inventory, "mariadb")) & wanted
+    asking = {host for group in GROUPS for host in group_hosts(inventory, group)} & wanted
+    hosts = sorted(asking - servers) if asked else []
     clients = [host for group in _CEPH_CLIENTS for host in group_hosts(inventory, group) if host in wanted]
-    more = "" if not asked or set(clients) & set(hosts) else next(iter(clients), "")
+    more = "" if not asked or set(clients) & (asking | servers) else next(iter(clients), "")
     return (("upgrader_service_hosts", ",".join(hosts) or "upgrader_none"), ("upgrader_ceph_host", more))
 
 
@@ -83,12 +86,12 @@ class _Look:
 
     hosts: tuple[HostFacts, ...]
     sections: dict[str, Sections] = field(default_factory=dict)
-    words: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     troubles: dict[str, str] = field(default_factory=dict)
 
     def word(self, name: str) -> str:
-        """A variable of the play, as the first host that knows it has it."""
-        return next((str(said[name]) for _, said in sorted(self.words.items()) if said.get(name)), "")
+        """A setting of the site, as the first host that knows it has it."""
+        told = (pairs(found.get("settings")).get(name, "") for _, found in sorted(self.sections.items()))
+        return next(filter(None, told), "")
 
     def lines(self, section: str) -> dict[str, list[str]]:
         return {host: found.get(section) for host, found in self.sections.items() if section in found.lines}
@@ -122,17 +125,15 @@ class _Look:
 
 def _look(result: PlayResult, hosts: tuple[HostFacts, ...]) -> _Look:
     look = _Look(hosts)
-    for host in result.collected.get(ANSWER, {}):
-        said = shown(result, ANSWER, host)
-        if not said:
-            continue
-        look.words[host] = said
-        found = sections(str(said.get("stdout", "")))
-        trouble = str(said.get("trouble", "")) or found.failed.get("engine", "")
-        if trouble:
-            look.troubles[host] = trouble
-        if found.lines:
-            look.sections[host] = found
+    for task in (DATABASE_ANSWER, *ANSWERS):
+        for host in result.collected.get(task, {}):
+            said = shown(result, task, host)
+            found = sections(str(said.get("stdout", "")))
+            trouble = found.failed.get("services", "") or str(said.get("trouble", ""))
+            if "settings" in found.lines:
+                look.sections[host] = found
+            if trouble:
+                look.troubles[host] = trouble
     return look
 
 

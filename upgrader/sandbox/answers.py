@@ -2,14 +2,17 @@
 
 Taken from the sandbox's own state wherever there is one (containers, the database cluster, key files), so that a
 stopped container shows up in its neighbours' answers as it would in a cloud. What has no state is healthy, unless
-`<root>/services.json` says otherwise (see faults.damage_answer).
+`<root>/services.json` says otherwise (see faults.damage_answer). Imports what one answer needs, and no more: every
+question is a process of its own.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from upgrader.sandbox import store, world
 
-from upgrader.sandbox import identity, queues, store, world
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 OVERRIDES = "services.json"
 QUEUES = {"quorum_queues": 26, "stream_queues": 8, "non_default_exchanges": 14}
@@ -50,6 +53,8 @@ def answer(host: world.Host, container: str, words: list[str], secret: str) -> d
 
 def broker(host: world.Host) -> dict[str, Any]:
     """A node's view; the first running one counts. Queues may be planted in `<root>/broker.json`."""
+    from upgrader.sandbox import queues
+
     members = [world.Host(host.root, name) for name in world.hosts(host.root)]
     nodes = [item for item in members if item.container("rabbitmq")]
     running = [item for item in nodes if queues.app_runs(item)]
@@ -99,6 +104,7 @@ def _keys(host: world.Host, secret: str) -> dict[str, Any]:
     import time
 
     from upgrader.facts.inside import fernet
+    from upgrader.sandbox import identity
 
     try:
         return fernet.keys(host.volume(identity.KEYS), secret.encode(), time.time())

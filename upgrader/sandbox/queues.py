@@ -10,7 +10,10 @@ from __future__ import annotations
 import os
 
 from upgrader.sandbox import store, world
-from upgrader.sandbox.step import Result, Step, failed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from upgrader.sandbox.step import Result, Step
 
 FILE = "broker.json"
 STOPPED, RESET = "broker-stopped", "broker-reset"
@@ -61,6 +64,8 @@ def stop_app(step: Step) -> Result:
 def reset(step: Step) -> Result:
     """Every node is reset by itself; once all are, nothing is left of the queues."""
     if not _marked(step.host, STOPPED):
+        from upgrader.sandbox.step import failed
+
         return failed("Mnesia is still running on this node. Please stop the node with rabbitmqctl stop_app first.")
     store.write(f"{step.host.dir}/{RESET}", {})
     nodes = [world.Host(step.root, name) for name in step.groups["rabbitmq"]]
@@ -81,6 +86,8 @@ def check(step: Step) -> Result:
     found = counts(step.root)
     transient = 0 if step.args.get("durable") else found.get("transient_queues", 0)
     if found.get("non_quorum_queues", 0) - transient > 0:
+        from upgrader.sandbox.step import failed
+
         return failed("reply_4711 is a non-quorum queue. Currently the procedure to migrate queues is manual.")
     return {"changed": False}
 

@@ -11,12 +11,11 @@ import json
 import os
 import sys
 import time
-from typing import Any
 
 FOLDER = "/etc/keystone/fernet-keys"
 
 
-def keys(folder: str, secret: bytes, now: float) -> dict[str, Any]:
+def keys(folder: str, secret: bytes, now: float) -> dict[str, object]:
     """`{number: hash}` and the age of the primary key in hours. Raises OSError."""
     numbers = sorted(int(name) for name in os.listdir(folder) if name.isdigit())
     found = {}
@@ -29,7 +28,7 @@ def keys(folder: str, secret: bytes, now: float) -> dict[str, Any]:
 
 def main() -> None:
     secret = os.environ.get("UPGRADER_SECRET", "").encode()
-    answer: dict[str, Any] = {"error": "no key for the hashes was given"}
+    answer: dict[str, object] = {"error": "no key for the hashes was given"}
     if secret:
         try:
             answer = keys(sys.argv[2] if len(sys.argv) > 2 else FOLDER, secret, time.time())
