@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from tests.gates.small import SOURCE, TARGET, effective, record, variable
-from upgrader.gates import World, condition_faults, judge, judge_action, variables_needed
+from upgrader.gates import World, compile_condition, condition_faults, judge, judge_action, variables_needed
 from upgrader.gates.__main__ import main
 from upgrader.graph import ReleaseGraph
 from upgrader.graph.load import data_folder, read_files
@@ -226,6 +226,15 @@ def test_faults_name_file_action_field_and_place() -> None:
 
 def test_the_shipped_conditions_are_sound(graph: ReleaseGraph) -> None:
     assert condition_faults(graph) == ()
+
+
+def test_the_conditions_that_the_readme_shows_are_conditions() -> None:
+    section = (data_folder() / "README.md").read_text().partition("## Conditions")[2]
+    rows = [line.replace("\\|", "¦").split("|") for line in section.splitlines() if line.startswith("| `")]
+    shown = [code.replace("¦", "|") for row in rows for code in row[3].split("`")[1::2]]
+    assert len(shown) > 10
+    for text in shown:
+        compile_condition(text)
 
 
 def test_variables_a_site_has_to_know() -> None:
