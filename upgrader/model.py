@@ -12,7 +12,7 @@ import json
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from upgrader.observed import ClockFacts, Observed
+from upgrader.observed import ClockFacts, GaleraFacts, Observed
 from upgrader.rendered import ConfigDifference
 from upgrader.value import Pattern, Value, named
 
@@ -114,23 +114,6 @@ class DiskFacts(Value):
     path: str
     total_bytes: int
     free_bytes: int
-
-
-class GaleraFacts(Value):
-    """`wsrep_*` of one database server; `size` 0 means it could not be read."""
-
-    size: int = 0
-    flow_control_paused: float | None = None
-    status: str = ""
-    """`Primary` is the healthy value."""
-    state: str = ""
-    """`Synced` is the healthy value."""
-    ready: bool = False
-    server_version: str = ""
-    local_index: int | None = None
-    """Place of this server in the cluster, from 0; None outside of one."""
-    lost_settings: tuple[str, ...] | None = None
-    """`variable=value` left over from an interrupted role, sorted; None: not asked."""
 
 
 class HostFacts(Value):

@@ -47,6 +47,23 @@ class BrokerFacts(Value):
     """Stable feature flags that are not enabled."""
 
 
+class GaleraFacts(Value):
+    """`wsrep_*` of one database server; `size` 0 means it could not be read."""
+
+    size: int = 0
+    flow_control_paused: float | None = None
+    status: str = ""
+    """`Primary` is the healthy value."""
+    state: str = ""
+    """`Synced` is the healthy value."""
+    ready: bool = False
+    server_version: str = ""
+    local_index: int | None = None
+    """Place of this server in the cluster, from 0; None outside of one."""
+    lost_settings: tuple[str, ...] | None = None
+    """`variable=value` left over from an interrupted role, sorted; None: not asked."""
+
+
 class DatabaseFacts(Value):
     """The Galera cluster as a whole, judged from every server's own answer."""
 

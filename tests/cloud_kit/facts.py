@@ -9,7 +9,8 @@ from upgrader.facts.heads import ReleaseNames
 from upgrader.facts.names import release_names
 from upgrader.facts.reading import read_release
 from upgrader.graph import load_graph
-from upgrader.model import CloudFacts, ContainerFacts, DiskFacts, GaleraFacts, HostFacts, SchemaHead
+from upgrader.model import CloudFacts, ContainerFacts, DiskFacts, HostFacts, SchemaHead
+from upgrader.observed import GaleraFacts
 
 KOLLA = {"2024.1": "18.8.0", "2024.2": "19.8.0", "2025.1": "20.6.0", "2025.2": "21.3.0"}
 SYNCED = GaleraFacts(size=3, status="Primary", state="Synced", ready=True, server_version="10.11.13-MariaDB-log")

@@ -16,7 +16,8 @@ from upgrader import durable
 from upgrader.facts.names import release_names
 from upgrader.facts.reading import read_release
 from upgrader.graph import ReleaseGraph
-from upgrader.model import CloudFacts, ContainerFacts, GaleraFacts, HostFacts, SchemaHead
+from upgrader.model import CloudFacts, ContainerFacts, HostFacts, SchemaHead
+from upgrader.observed import GaleraFacts
 
 HOSTS = ("ctl1", "ctl2", "cmp1")
 SERVICES = {"ctl1": ("keystone", "neutron_server"), "ctl2": ("keystone", "neutron_server"), "cmp1": ("neutron_agent",)}

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.cloud_kit.facts import SYNCED, cloud, container, heads_of, host, names
-from upgrader.model import CloudFacts, Code, DiskFacts, Finding, GaleraFacts
+from upgrader.model import CloudFacts, Code, DiskFacts, Finding
+from upgrader.observed import GaleraFacts
 from upgrader.probes.base import ask
 from upgrader.probes.containers import containers
 from upgrader.probes.disk import disk, local_disk, size

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from upgrader.facts.parse import Sections, pairs, sections
-from upgrader.model import GaleraFacts, SchemaHead
+from upgrader.model import SchemaHead
+from upgrader.observed import GaleraFacts
 
 _NO_INDEX = 2**63
 """A server outside of a component tells 18446744073709551615 as its index, which is -1."""

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from upgrader.facts.server import DatabaseAnswer
-from upgrader.model import GaleraFacts, HostFacts
-from upgrader.observed import DatabaseFacts
+from upgrader.model import HostFacts
+from upgrader.observed import DatabaseFacts, GaleraFacts
 
 _SYSTEMS = {
     "debian-11": "debian-bullseye",
