@@ -171,9 +171,16 @@ def _variable(
         per_host=() if everywhere else tuple(per_host),
         configured=configured(definitions),
         definitions=definitions,
-        error="; ".join(dict.fromkeys(_placed(item) for item in errors)),
+        error=_words(errors),
         secret=secret,
     )
+
+
+def _words(errors: Sequence[Mapping[str, Any]]) -> str:
+    """Two hosts' reasons say enough; those of the others are mostly the same with another host's name."""
+    placed = list(dict.fromkeys(_placed(item) for item in errors))
+    more = f"; and so on {sum(len(item['hosts']) for item in errors[2:])} more hosts" if len(placed) > 2 else ""
+    return "; ".join(placed[:2]) + more
 
 
 def _placed(item: Mapping[str, Any]) -> str:

@@ -37,7 +37,7 @@ def written(text: str) -> dict[str, Written]:
     for number, match in enumerate(places):
         line, position = line + text.count("\n", position, match.start()), match.start()
         end = places[number + 1].start() if number + 1 < len(places) else len(text)
-        found[match[1]] = Written(line, _TAIL.sub("", "\n" + text[match.end() : end].rstrip())[1:].rstrip())
+        found[match[1]] = Written(line, _TAIL.sub("", "\n" + text[match.end() : end].rstrip())[1:].strip("\n"))
     return found
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.template import Templar
 
@@ -110,7 +111,10 @@ class World:
 
     def __init__(self, loader: Any, hostvars: Any, request: Vars) -> None:
         self.loader, self.hostvars = loader, hostvars
-        self.hosts: list[str] = request["hosts"]
+        # an inventory that is a program may name other hosts than when it was read before
+        self.hosts: list[str] = [host for host in request["hosts"] if host in hostvars]
+        if not self.hosts:
+            raise AnsibleError("none of the cloud's hosts is in the inventory any more")
         self._playbooks = request["playbooks"]
         self._cache: dict[str, Vars] = {}
         self._original = hostvars.raw_get
