@@ -99,7 +99,7 @@ CASES: dict[str, tuple[Callable[[Files], None], str]] = {
         "releases: kolla_ansible.major: 19 is used 2 times",
     ),
     "version range": (
-        swap("releases/2024.1.toml", 'ansible_core = ">=2.15,<=2.16"', 'ansible_core = "2.15 to 2.16"'),
+        swap("releases/2024.1.toml", 'ansible_core = ">=2.15,<2.17"', 'ansible_core = "2.15 to 2.16"'),
         "releases/2024.1.toml: kolla_ansible.ansible_core: Invalid specifier: '2.15 to 2.16'",
     ),
     "unpublished": (
@@ -112,19 +112,60 @@ CASES: dict[str, tuple[Callable[[Files], None], str]] = {
     ),
     "component": (
         swap("hops/2025.1-2025.2.toml", 'after = "11.4"', 'after = "11.8"'),
-        "hops/2025.1-2025.2.toml: components[0].after: mariadb is 11.4 in components/2025.2.toml",
+        "hops/2025.1-2025.2.toml: components[0].after: mariadb 11.8, components/2025.2.toml: components.mariadb: 11.4",
     ),
     "rabbitmq": (
         swap("hops/2025.1-2025.2.toml", '[rabbitmq]\nbefore = "4.0"', '[rabbitmq]\nbefore = "4.1"'),
-        "hops/2025.1-2025.2.toml: rabbitmq.before: differs from components/2025.1.toml",
+        "hops/2025.1-2025.2.toml: rabbitmq.before: 4.1, components/2025.1.toml: components.rabbitmq: 4.0",
     ),
     "newest": (
         swap("hops/2025.1-2025.2.toml", 'kolla_ansible_after = "21.3.0"', 'kolla_ansible_after = "21.2.0"'),
-        "hops/2025.1-2025.2.toml: kolla_ansible_after: is not the newest of releases/2025.2.toml",
+        "hops/2025.1-2025.2.toml: kolla_ansible_after: says 21.2.0, releases/2025.2.toml: kolla_ansible.newest: 21.3.0",
     ),
     "action id": (
         swap("actions/2024.1-2024.2.toml", 'id = "2024.2-', 'id = "common-read-release-notes"\n#'),
-        "actions: id: common-read-release-notes is used 2 times",
+        "actions/2024.1-2024.2.toml: actions[0].id: common-read-release-notes (Deployment host has Python 3.10 or "
+        "newer; ansible-core 2.16 or 2.17) is also actions/common.toml: actions[0].id (Read the upgrade notes of the "
+        "target series)",
+    ),
+    "series outside of the range": (
+        swap(
+            "releases/2025.1.toml", 'ansible_core_series = ["2.17", "2.18"]', 'ansible_core_series = ["2.17", "2.19"]'
+        ),
+        "releases/2025.1.toml: kolla_ansible.ansible_core: >=2.17,<2.19 does not accept 2.19.99, "
+        "kolla_ansible.ansible_core_series says 2.19",
+    ),
+    "oldest compute": (
+        swap("hops/2025.1-2025.2.toml", 'nova_oldest_compute = "2025.1"', 'nova_oldest_compute = "2024.1"'),
+        "hops/2025.1-2025.2.toml: nova_oldest_compute: says 2024.1, "
+        "components/2025.2.toml: nova_rpc.oldest_supported_compute: says 2025.1",
+    ),
+    "host system that stays": (
+        swap("hops/2024.2-2025.1.toml", 'Ubuntu = ["jammy"]', 'Ubuntu = ["noble"]'),
+        "hops/2024.2-2025.1.toml: host_os.must_leave: says Ubuntu noble, releases/2025.1.toml: host_os: has it, too",
+    ),
+    "removed and still there": (
+        swap("variables/2025.1-2025.2.toml", '"enable_venus"', '"enable_venus", "enable_masakari"'),
+        "variables/2025.1-2025.2.toml: removed.group_vars: says that enable_masakari goes, "
+        'defaults/2025.2.toml: ansible/group_vars/all/masakari.yml: says "no"',
+    ),
+    "removed and wanted by a fix": (
+        swap("actions/2025.1-2025.2.toml", 'enable_redis = "no"', 'enable_redis = "yes"'),
+        "actions/2025.1-2025.2.toml: 2025.2-valkey: settings.enable_redis: says yes, "
+        "variables/2025.1-2025.2.toml: removed: says that the target has no enable_redis",
+    ),
+    "a default that does not change": (
+        swap(
+            "variables/2024.1-2024.2.toml",
+            "changed_defaults = [",
+            'changed_defaults = [\n  { name = "enable_nova", before = "no", after = "yes" },',
+        ),
+        "variables/2024.1-2024.2.toml: changed_defaults[0] (enable_nova): says no → yes, defaults/2024.1.toml and "
+        'defaults/2024.2.toml: both say "{{ enable_openstack_core | bool }}"',
+    ),
+    "defaults of a published release": (
+        drop("defaults/2025.1.toml"),
+        "defaults/2025.1.toml: missing, though kolla-ansible 20.6.0 is out",
     ),
     "irreversible id": (
         swap("hops/2024.1-2024.2.toml", '"2024.2-pnr-etcd-35"', '"2025.2-pnr-etcd-36"'),

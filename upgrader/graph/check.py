@@ -11,6 +11,7 @@ from typing import TypeVar
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from upgrader.graph import records, schema
+from upgrader.graph.contradictions import contradictions
 from upgrader.graph.graph import edge_faults, names_in
 from upgrader.graph.load import damaged, data_folder, parse, read_files
 from upgrader.graph.migrations import Migrations
@@ -111,6 +112,7 @@ def validate_files(files: Mapping[str, bytes]) -> Count:
     faults.extend(_ids(whole))
     faults.extend(_heads(whole))
     faults.extend(_references(whole))
+    faults.extend(contradictions(whole))
     if faults:
         raise damaged(list(dict.fromkeys(faults)))
     actions = [len(value.actions) for _, value in whole.every(records.HopActions)]
@@ -169,22 +171,23 @@ def _hops(whole: Whole) -> Iterable[str]:
         for end, field in ((hop.source, "before"), (hop.target, "after")):
             release = whole.one(f"releases/{end}.toml", schema.Release)
             stock = whole.one(f"components/{end}.toml", records.ReleaseComponents)
-            if release and getattr(hop, f"kolla_ansible_{field}") != release.kolla_ansible.newest:
-                yield f"{name}: kolla_ansible_{field}: is not the newest of releases/{end}.toml"
+            told = getattr(hop, f"kolla_ansible_{field}")
+            if release and told != release.kolla_ansible.newest:
+                newest = release.kolla_ansible.newest
+                yield f"{name}: kolla_ansible_{field}: says {told}, releases/{end}.toml: kolla_ansible.newest: {newest}"
             for index, change in enumerate(hop.components):
                 known = stock.components.get(change.name) if stock else None
                 if known is not None and known != getattr(change, field):
-                    yield f"{name}: components[{index}].{field}: {change.name} is {known} in components/{end}.toml"
-            if stock and stock.components.get("rabbitmq") != getattr(hop.rabbitmq, field):
-                yield f"{name}: rabbitmq.{field}: differs from components/{end}.toml"
+                    where = f"{name}: components[{index}].{field}: {change.name} {getattr(change, field)}"
+                    yield f"{where}, components/{end}.toml: components.{change.name}: {known}"
+            broker = stock.components.get("rabbitmq") if stock else None
+            if stock and broker != getattr(hop.rabbitmq, field):
+                where = f"{name}: rabbitmq.{field}: {getattr(hop.rabbitmq, field)}"
+                yield f"{where}, components/{end}.toml: components.rabbitmq: {broker}"
 
 
 def _ids(whole: Whole) -> Iterable[str]:
-    actions = [action.id for _, value in whole.every(records.HopActions) for action in value.actions]
-    common = whole.one("actions/common.toml", records.CommonActions)
-    actions += [action.id for action in common.actions] if common else []
     entries = [entry.id for _, hop in whole.every(schema.Hop) for entry in hop.irreversible]
-    yield from (f"actions: id: {id_} is used {count} times" for id_, count in _repeated(actions))
     yield from (f"hops: irreversible.id: {id_} is used {count} times" for id_, count in _repeated(entries))
 
 

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ _WANTED = re.compile(
     r"|etc(?:_examples)?/kolla/(?:passwords|globals)\.yml"
     r"|requirements(?:-core)?\.(?:txt|yml))$"
 )
+_ROLE = re.compile(r"(?:^|/)ansible/roles/([^/]+)/.")
 _METADATA = re.compile(r"(?:^|/)(?:[^/]+\.dist-info/METADATA|PKG-INFO)$")
 PIP_TIMEOUT = 600
 """Seconds."""
@@ -36,6 +37,8 @@ class Package:
     """What was asked for, for messages."""
     files: Mapping[str, bytes]
     metadata: str
+    roles: frozenset[str] = frozenset()
+    """Names of all roles, those without defaults too."""
 
     @property
     def version(self) -> str:
@@ -129,7 +132,8 @@ def _wheel(name: str, path: Path) -> Package:
     metadata = ""
     try:
         with zipfile.ZipFile(path) as archive:
-            for inside in archive.namelist():
+            names = archive.namelist()
+            for inside in names:
                 wanted = _WANTED.search(inside)
                 if wanted:
                     files[wanted[1]] = archive.read(inside)
@@ -137,22 +141,28 @@ def _wheel(name: str, path: Path) -> Package:
                     metadata = archive.read(inside).decode()
     except (OSError, zipfile.BadZipFile) as error:
         raise DataError(f"{name} cannot be read as a wheel: {error}", reason="package") from error
-    return Package(name, _uniform(files), metadata)
+    return Package(name, _uniform(files), metadata, _roles(names))
 
 
 def _folder(name: str, root: Path) -> Package:
     files: dict[str, bytes] = {}
     metadata = ""
+    names = []
     for path in sorted(root.rglob("*")):
         if not path.is_file():
             continue
         inside = path.relative_to(root).as_posix()
+        names.append(inside)
         wanted = _WANTED.search(inside)
         if wanted:
             files.setdefault(wanted[1], path.read_bytes())
         elif _METADATA.search(inside):
             metadata = path.read_text()
-    return Package(name, _uniform(files), metadata)
+    return Package(name, _uniform(files), metadata, _roles(names))
+
+
+def _roles(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(match[1] for name in names if (match := _ROLE.search(name)))
 
 
 def _uniform(files: Mapping[str, bytes]) -> dict[str, bytes]:
