@@ -39,7 +39,11 @@ _BIGGEST = 1_000_000
 _NAME = r"[\w.-]*(?:passw(?:or)?d|passphrase|secret|token|credential|api_?key|access_?key|auth_?key|_key|salt|psk)"
 _SETTING = re.compile(rf"""^(\s*[-\s]*["']?(?:{_NAME}|key)["']?\s*[:=]\s*["']?)([^"'\n]*?)(["']?,?\s*)$""", re.I | re.M)
 _LOGIN = re.compile(r"((?:://|,)[^/\s:@,]*:)([^/\s@,]+)(?=@)")
-_WORDS = re.compile(r"((?:requirepass|masterauth|auth[_-]pass(?:\s+\S+)?|stats\s+auth\s+\S+?:|password)\s+)(\S+)", re.I)
+_WORDS = re.compile(
+    r"((?:requirepass|masterauth|auth[_-]pass(?:[ \t]+\S+(?=[ \t]+\S))?)[ \t]+|stats[ \t]+auth[ \t]+[^\s:]+:"
+    r"|^[ \t]*password[ \t]+(?![=:]))(\S+)",
+    re.I | re.M,
+)
 _KEYS = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.S)
 _PLAIN = re.compile(r"(?:true|false|yes|no|none|null|\d{1,6}|<[^>]*>|/[\w./{}-]*|[\w.-]*\$\{?\w+\}?|)$", re.I)
 

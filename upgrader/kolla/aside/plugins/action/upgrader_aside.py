@@ -27,6 +27,7 @@ HERE = ("localhost", "127.0.0.1", "::1")
 
 class ActionModule(ActionBase):  # type: ignore[misc]
     TRANSFERS_FILES = False
+    supports_raw_params = True  # command and shell keep theirs; asked by ansible-core 2.19 and newer
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
