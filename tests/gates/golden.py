@@ -127,7 +127,7 @@ def _hosts(case: Mapping[str, Any]) -> tuple[HostFacts, ...]:
         gone = case.get("without_containers", [])
         entry.pop("kind", None)
         given: dict[str, Any] = {
-            "engine": "docker", "engine_version": "27.5.1", "os": "debian-12", "kernel": "6.1.0-28-amd64",
+            "engine": "docker", "engine_version": "27.5.1", "os": case.get("os", "debian-12"), "kernel": "6.1.0-28-amd64",
             "sdk_version": "7.1.0", "volumes": (), **entry,
         }  # fmt: skip
         if not given.get("reachable", True):
@@ -141,7 +141,6 @@ def _observed(case: Mapping[str, Any], hosts: tuple[HostFacts, ...]) -> Observed
     broker, service = VERSIONS[case.get("running_as", case["from"])]
     read = all(host.reachable for host in hosts)
     parts: dict[str, Any] = {
-        "host_systems": ["debian-bookworm"] if read else None,
         "containers": sorted({one.name for host in hosts for one in host.containers}) if read else None,
         "volumes": ["mariadb"] if read else None,
         "legacy_iptables": [],

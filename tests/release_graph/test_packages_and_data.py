@@ -99,25 +99,6 @@ def test_defaults_are_what_a_new_draft_would_say(
     assert as_toml(release, package, found) == files[f"defaults/{release}.toml"].decode()
 
 
-@pytest.mark.parametrize("release", RELEASES)
-def test_every_variable_a_condition_names_exists_somewhere_on_its_hop(
-    release: str, packages: Packages, graph: ReleaseGraph
-) -> None:
-    """A typing error in a name would make a gate unknown for ever."""
-    following = graph.next_hop(release)
-    if following is None or following.target not in RELEASES:
-        return
-    there = set(raw_defaults(packages(release))) | set(raw_defaults(packages(following.target)))
-    unknown = []
-    for action in graph.actions(following):
-        for text in (action.applies_if, action.satisfied_if):
-            for name in re.findall(r"(?<![\w.'])(?:after\.)?((?:enable|kolla|om|docker|use)_\w+)\b(?!')", text):
-                guarded = f"'{name}' is configured" in text
-                if name not in there and not guarded:
-                    unknown.append((action.id, name))
-    assert unknown == []
-
-
 # ---------------------------------------------------------------- a hop
 
 
