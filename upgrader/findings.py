@@ -123,8 +123,7 @@ def judge_hops(graph: ReleaseGraph, path: Path, record: SiteRecord) -> tuple[Fin
     Groups that this tool adds to the inventory are as good as there.
     """
     covered = covered_actions(graph)
-    then = record.model_copy(update={"groups": tuple(sorted({*record.groups, *record.groups_by_tool}))})
-    gates = (finding for finding in judge(graph, path.hops, then) if finding.id not in covered)
+    gates = (finding for finding in judge(graph, path.hops, record.with_own_groups) if finding.id not in covered)
     brokers = judge_broker(graph, path.hops, plans_of(graph, path.hops, record))
     return (*judge_host_systems(graph, path.hops, record.facts), *brokers, *gates)
 

@@ -223,7 +223,7 @@ def _judge(graph: ReleaseGraph, hop: Hop, record: SiteRecord) -> Callable[[Actio
     """The answer that gates give: whether an action is still to be done."""
     from upgrader.gates import World, judge_action
 
-    world = World(record, graph, hop)
+    world = World(record.with_own_groups, graph, hop)
     return lambda action: judge_action(world, action).answer
 
 

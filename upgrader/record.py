@@ -108,5 +108,10 @@ class SiteRecord(Value):
     keeping: Keeping | None = None
     """None: nobody looked; a record that was judged elsewhere still has what was seen then."""
 
+    @property
+    def with_own_groups(self) -> SiteRecord:
+        """The record once this tool has added its groups: that is how the hops will find the inventory."""
+        return self.model_copy(update={"groups": tuple(sorted({*self.groups, *self.groups_by_tool}))})
+
     def effective_of(self, release: str) -> Effective | None:
         return next((found for found in self.effective if found.release == release), None)
