@@ -106,6 +106,29 @@ def test_heads_come_from_a_server_that_is_synced(tmp_path: Path) -> None:
     assert (facts.heads, facts.heads_error) == ((), "a: heads: ERROR 1045")
 
 
+def test_records_come_from_a_server_that_is_synced(made: FolderCloud, tmp_path: Path) -> None:
+    made = make_cloud(tmp_path / "ha", {"mariadb": ["a", "b", "c"], "compute": ["d"]})
+    records = "@@records\n@database\theat\nheat.busy\t{}\n@read\theat.busy\n"
+    joining, synced = ("a", "Joining", records.format(1)), ("b", "Synced", records.format(2))
+    nothing = ("c", "Synced", "@@failed rabbitmq not asked\n")
+    observed = facts_of(made.site, answers(joining, synced, nothing), made.inventory, names()).observed
+    assert observed.heat is not None
+    assert (observed.heat.busy, observed.nova) == (2, None)
+    assert observed.database is not None
+    assert (observed.database.synced, observed.database.error) == (2, ""), "others' troubles are not the server's"
+    assert observed.containers is None, "d never answered"
+    alone = facts_of(made.site, answers(joining), made.inventory, names()).observed
+    assert alone.heat is not None
+    assert alone.heat.busy == 1
+    refused = ("a", "Synced", "@@records\n@@failed records ERROR 1045\n")
+    heat = facts_of(made.site, answers(refused, joining), made.inventory, names()).observed.heat
+    assert heat is not None
+    assert heat.busy == 1
+    heat = facts_of(made.site, answers(refused), made.inventory, names()).observed.heat
+    assert heat is not None
+    assert (heat.busy, heat.error) == (None, "ERROR 1045")
+
+
 def test_hosts_of_the_cloud(made: FolderCloud) -> None:
     assert cloud_hosts(made.inventory) == ("a", "b", "c")
 

@@ -125,6 +125,9 @@ def test_clocks(facts: CloudFacts, found: dict[str, str]) -> None:
 def test_an_odd_clock_is_named() -> None:
     (finding,) = clock(clocks(0.0, 0.0, 0.0, -600.0))
     assert (finding.host, finding.evidence) == ("h3", "h3: -600.0 s")
+    odd, here = clock(clocks(40.0, 40.0, 40.0, 0.0))
+    assert (odd.host, odd.evidence) == ("h3", "h3: -40.0 s"), "most hosts agree: this machine and one host are off"
+    assert here.id == "clock-here"
     (unread,) = clock(cloud(host("a")))
     assert unread.unknown
 

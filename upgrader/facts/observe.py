@@ -151,14 +151,19 @@ def _observed(
     hosts: tuple[HostFacts, ...], answers: Mapping[str, DatabaseAnswer], services: Mapping[str, Any]
 ) -> Observed:
     """Every part that somebody told of. Records are taken from one server: one that is whole, if any is."""
-    asked = [answer for answer in answers.values() if answer.said.lines.get(RECORDS)]
-    believed = min(asked, key=lambda answer: (not answer.healthy, RECORDS in answer.said.failed), default=None)
+    asked = [answer for answer in answers.values() if RECORDS in answer.said.lines]
+    believed = min(asked, key=_doubt, default=None)
     return Observed(
         **observed_hosts(hosts),
         **(observed_records(believed.said) if believed else {}),
         database=observed_database(hosts, answers),
         **services,
     )
+
+
+def _doubt(answer: DatabaseAnswer) -> tuple[bool, bool, bool]:
+    """Lower is better: one that answered at all, then one that is whole itself, then a whole answer."""
+    return not answer.said.get(RECORDS), not answer.healthy, RECORDS in answer.said.failed
 
 
 def _heads(answers: Mapping[str, DatabaseAnswer]) -> tuple[tuple[SchemaHead, ...], str]:

@@ -9,6 +9,8 @@ from upgrader.facts.parse import Sections, pairs, sections
 from upgrader.model import SchemaHead
 from upgrader.observed import GaleraFacts
 
+_QUESTIONS = ("galera", "heads", "keystone-endpoint")
+"""What the server is asked about itself; other sections of the same output are others' answers."""
 _NO_INDEX = 2**63
 """A server outside of a component tells 18446744073709551615 as its index, which is -1."""
 _HARMLESS = {
@@ -41,7 +43,7 @@ class DatabaseAnswer:
 def database_answer(text: str) -> DatabaseAnswer:
     """One server's answer from the output of database.sh."""
     found = sections(text)
-    error = "; ".join(f"{what}: {words}" for what, words in found.failed.items() if not what.startswith("records"))
+    error = "; ".join(f"{what}: {words}" for what, words in found.failed.items() if what in _QUESTIONS)
     if not found.lines:
         error = error or "no answer"
     return DatabaseAnswer(
