@@ -45,19 +45,21 @@ def write(root: Path, files: dict[str, str]) -> None:
         path.write_text(text)
 
 
-def launcher(path: Path, module: str) -> None:
+def launcher(path: Path, module: str, python: str = sys.executable) -> None:
     code = f"import sys; from ansible.cli.{module} import main; sys.argv[0] = 'ansible'; main()"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{code}" "$@"\n')
+    path.write_text(f'#!/bin/sh\nexec {python} -c "{code}" "$@"\n')
     path.chmod(0o755)
 
 
-def make_toolchain(root: Path, files: dict[str, str], release: str = "2025.1") -> Toolchain:
-    """A toolchain with real programs whose playbooks' folder holds `files`."""
+def make_toolchain(
+    root: Path, files: dict[str, str], release: str = "2025.1", python: str = sys.executable
+) -> Toolchain:
+    """A toolchain with real programs, those of `python`'s ansible-core, whose playbooks' folder holds `files`."""
     made = Toolchain(release, root / "toolchains" / release)
     for name, module in PROGRAMS.items():
-        launcher(made.bin / name, module)
-    made.python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+        launcher(made.bin / name, module, python)
+    made.python.write_text(f'#!/bin/sh\nexec {python} "$@"\n')
     made.python.chmod(0o755)
     made.playbooks.mkdir(parents=True)
     write(made.playbooks, files)

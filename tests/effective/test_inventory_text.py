@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from upgrader.effective.inventory_text import names_host, settings_of
@@ -52,6 +52,7 @@ def test_ranges(entity: str, host: str, answer: bool):
     assert names_host(entity, host) is answer
 
 
+@settings(max_examples=15)
 @given(st.from_regex(r"n\[[0-9]{1,2}:[0-9]{1,2}\]x?", fullmatch=True))
 def test_a_range_means_the_hosts_that_ansible_makes_of_it(entity: str):
     from ansible.errors import AnsibleError

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from upgrader.kolla.toolchain import Toolchain, environment
 from upgrader.model import HostFacts
 from upgrader.record import Effective, Variable
 from upgrader.runner.ansible import AnsibleRunner
+
+pytestmark = pytest.mark.slow
 
 CANARY = "canary-4f1d9c0e"
 SEALED = "sealed-canary-77ab"
@@ -56,7 +60,9 @@ project_name: nova
 nova_full_name: "{{ project_name }}-api"
 plain: "role"
 """,
-    "roles/nova-cell/defaults/main.yml": "project_name: nova-cell\nnova_cell_workers: 2\nnova_cell_name: '{{ project_name }}'\n",
+    "roles/nova-cell/defaults/main.yml": (
+        "project_name: nova-cell\nnova_cell_workers: 2\nnova_cell_name: '{{ project_name }}'\n"
+    ),
     "filter_plugins/shout.py": "class FilterModule:\n    def filters(self):\n        return {'shout': str.upper}\n",
 }
 INVENTORY = """
@@ -89,14 +95,16 @@ FILES = {
     "vault-password": "open sesame\n",
 }  # fmt: skip
 NAMES = (
-    "plain yes_word number over_inventory_all over_group_file over_globals over_folder over_extra network_interface "
-    "api_interface enable_proxysql database_address members first_of_control own_name of_computes nova_workers "
-    "nova_full_name nova_cell_workers nova_cell_name only_inventory only_inventory_file of_control has_password"
-).split()
+    "plain", "yes_word", "number", "over_inventory_all", "over_group_file", "over_globals", "over_folder",
+    "over_extra", "network_interface", "api_interface", "enable_proxysql", "database_address", "members",
+    "first_of_control", "own_name", "of_computes", "nova_workers", "nova_full_name", "nova_cell_workers",
+    "nova_cell_name", "only_inventory", "only_inventory_file", "of_control", "has_password",
+)  # fmt: skip
 ODD = (
-    "undefined_inside family cores addresses transport short_derived copy_of_sealed of_encrypted rabbitmq_password "
-    "empty_password sealed_value own_invention project_name nobody_sets_this"
-).split()
+    "undefined_inside", "family", "cores", "addresses", "transport", "short_derived", "copy_of_sealed",
+    "of_encrypted", "rabbitmq_password", "empty_password", "sealed_value", "own_invention", "project_name",
+    "nobody_sets_this",
+)  # fmt: skip
 HOSTS = {
     "ctl1": ("baremetal", "control"), "ctl2": ("baremetal", "control"), "cmp1": ("baremetal", "compute"),
     "cmp2": ("baremetal", "compute"), "cmp3": ("baremetal", "compute", "rack2"),
@@ -129,10 +137,17 @@ def vaulted(toolchain: Toolchain, password: Path, *words: str, text: str = "") -
     return run.stdout
 
 
-@pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Asked:
+def pythons() -> list[str]:
+    """The Python of these tests, and those of the real toolchains in UPGRADER_TEST_TOOLCHAINS: older Ansibles."""
+    ready = os.environ.get("UPGRADER_TEST_TOOLCHAINS")
+    found = sorted(Path(ready).glob("20*/bin/python")) if ready else []
+    return [sys.executable, *map(str, found)]
+
+
+@pytest.fixture(scope="module", params=pythons())
+def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Asked:
     root = tmp_path_factory.mktemp("site")
-    toolchain = make_toolchain(root, RELEASE)
+    toolchain = make_toolchain(root, RELEASE, python=request.param)
     site = make_site(root, FILES, more='[secrets]\nvault_password_file = "vault-password"\n', extra=["extra.yml"])
     sealed = vaulted(toolchain, root / "vault-password", "encrypt_string", "--name", "sealed_value", SEALED)
     write(
@@ -195,7 +210,7 @@ def test_role_defaults_are_weakest_and_each_role_sees_its_own(asked: Asked):
 
 
 def test_a_value_that_holds_everywhere_is_one_value(asked: Asked):
-    assert asked.variable("members").value == "2"
+    assert asked.variable("members").value in ("2", '"2"')  # text until ansible-core 2.19, as the oracle says too
     assert asked.variable("api_interface").value is None
     # what an inventory file says of a group is weaker than the release's group_vars/all: bond0 has no effect
     assert dict(asked.variable("api_interface").per_host) == dict.fromkeys(HOSTS, '"eth0"') | {"cmp2": '"ens3"'}

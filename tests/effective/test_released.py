@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from upgrader.effective.released import Released, entities, entity_files, written
@@ -49,6 +49,7 @@ def test_a_value_read_by_line_is_the_value_that_yaml_reads():
     assert again == {name: loaded[name] for name in again}
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), st.text("ab{}'#: ", max_size=9), max_size=6))
 def test_every_key_of_a_mapping_is_found_on_its_line(values: dict[str, str]):
     text = "---\n" + "".join(f"{name}: '{value.replace(chr(39), chr(39) * 2)}'\n" for name, value in values.items())

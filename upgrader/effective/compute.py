@@ -65,7 +65,7 @@ def compute(
         answer, error = _asked(site, released, own, request, runner, folder, locked)
         if answer is None:
             return Effective(release=release, by="toolchain", error=error)
-        redactor = Redactor(() if locked else secret_values(site.passwords, _vault(site, toolchain)))
+        redactor = Redactor(_secrets(site, toolchain, locked))
     except UpgraderError as trouble:
         return Effective(release=release, by="toolchain", error=trouble.message)
     except OSError as trouble:
@@ -81,8 +81,11 @@ def compute(
     return found
 
 
-def _vault(site: Site, toolchain: Toolchain) -> Vault | None:
-    return Vault(toolchain, site.vault_password_file) if site.vault_password_file else None
+def _secrets(site: Site, toolchain: Toolchain, locked: Sequence[Path]) -> frozenset[str]:
+    if locked or not site.passwords.exists():
+        return frozenset()
+    vault = Vault(toolchain, site.vault_password_file) if site.vault_password_file else None
+    return secret_values(site.passwords, vault)
 
 
 def _groups(inventory: HasHosts) -> dict[str, list[str]]:
