@@ -157,7 +157,7 @@ def needs(demands: Demand, queues: Queues) -> tuple[Answer, str]:
     if queues.plain:
         parts.append(f"{_count(queues.plain, 'queue')} neither quorum queue nor stream")
     if demands == "durable":
-        if queues.transient is None:
+        if queues.transient is None and not parts:
             return "unknown", queues.why or _NOT_TOLD
         if queues.transient:
             parts.append(f"{_count(queues.transient, 'reply or fanout queue')} classic")

@@ -22,6 +22,7 @@ from upgrader.kolla.inventory import Inventory
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import BROKER_DONE, BrokerPlan, CloudFacts, Code, Finding
 from upgrader.observed import BrokerFacts
+from upgrader.probes.rabbitmq import rabbitmq
 from upgrader.stages import configuration
 from upgrader.stages.base import StageCanceled, StageContext, StepFailed
 from upgrader.stages.common import extra_groups, inventory_of, look, run_action
@@ -40,7 +41,7 @@ def work(ctx: StageContext) -> None:
     with ctx.step("queues as they are") as evidence:
         facts = look(ctx, toolchain, inventory)
         broker = facts.observed.rabbitmq
-        ctx.judge(whole(broker, strict=not record.begun), "RabbitMQ is not fit to be reset")
+        ctx.judge(whole(facts, strict=not record.begun), "RabbitMQ is not fit to be reset")
         answer, why = needs(ctx.hop.broker.demands, seen_queues(broker))
         if answer == "unknown" and not record.begun:
             raise StepFailed(why)
@@ -54,20 +55,10 @@ def work(ctx: StageContext) -> None:
     _confirm(ctx)
 
 
-def whole(broker: BrokerFacts | None, *, strict: bool = True) -> tuple[Finding, ...]:
+def whole(facts: CloudFacts, *, strict: bool = True) -> tuple[Finding, ...]:
     """What is wrong with the cluster. Without `strict`, as after a cut-off reset, it is only told."""
-    faults = []
-    if broker is None or broker.nodes is None:
-        faults.append(f"RabbitMQ could not be asked: {broker.error if broker and broker.error else 'no answer'}")
-    else:
-        down = sorted(set(broker.nodes) - set(broker.running or ()))
-        faults += [f"{node} does not run" for node in down]
-        faults += [f"partition: {line}" for line in broker.partitions or ()]
-        faults += [f"alarm: {line}" for line in broker.alarms or ()]
-        if broker.expected is not None and len(broker.nodes) != broker.expected:
-            faults.append(f"{len(broker.nodes)} nodes form the cluster, the inventory has {broker.expected}")
-    code = Code.FAILURE if strict else Code.WARNING
-    return tuple(Finding(id="rabbitmq-cluster", code=code, message=fault) for fault in faults)
+    found = tuple(finding for finding in rabbitmq(facts) if finding.code is Code.FAILURE)
+    return found if strict else tuple(finding.model_copy(update={"code": Code.WARNING}) for finding in found)
 
 
 def planned(ctx: StageContext, facts: CloudFacts) -> BrokerPlan:
@@ -225,9 +216,12 @@ def await_broker(
     """Ask RabbitMQ until the whole cluster answers and `fault` finds none; says what it is then. Has a time limit."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
-        broker = ask(ctx, toolchain, inventory)
-        wrong = "; ".join(finding.message for finding in whole(broker))
-        if broker is not None and not wrong:
+        facts = ask(ctx, toolchain, inventory)
+        broker = facts.observed.rabbitmq
+        wrong = "; ".join(finding.message for finding in whole(facts))
+        if broker is None:
+            wrong = wrong or "RabbitMQ could not be asked"
+        elif not wrong:
             wrong = fault(broker)
             if not wrong:
                 return f"{len(broker.running or ())} nodes; {_counted(broker)}"
@@ -241,11 +235,11 @@ def _counted(broker: BrokerFacts) -> str:
     return f"{broker.quorum_queues} quorum queues, {broker.stream_queues} streams, {broker.non_quorum_queues} others"
 
 
-def ask(ctx: StageContext, toolchain: Toolchain, inventory: Inventory) -> BrokerFacts | None:
+def ask(ctx: StageContext, toolchain: Toolchain, inventory: Inventory) -> CloudFacts:
     """What RabbitMQ says now, asked on its own hosts only; not kept for `status`, which wants whole looks."""
     hosts = set(group_hosts(inventory, GROUP))
     narrow = replace(inventory, hosts={name: groups for name, groups in inventory.hosts.items() if name in hosts})
-    facts = observe(
+    return observe(
         ctx.site,
         toolchain,
         ctx.attempt.runner(),
@@ -254,4 +248,3 @@ def ask(ctx: StageContext, toolchain: Toolchain, inventory: Inventory) -> Broker
         inventory=narrow,
         cancelled=ctx.attempt.cancelled,
     )
-    return facts.observed.rabbitmq
