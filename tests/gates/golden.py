@@ -128,7 +128,7 @@ def _hosts(case: Mapping[str, Any]) -> tuple[HostFacts, ...]:
         entry.pop("kind", None)
         given: dict[str, Any] = {
             "engine": "docker", "engine_version": "27.5.1", "os": case.get("os", "debian-12"), "kernel": "6.1.0-28-amd64",
-            "sdk_version": "7.1.0", "volumes": (), **entry,
+            "sdk_version": "7.1.0", "volumes": (), "legacy_iptables": 0, **entry,
         }  # fmt: skip
         if not given.get("reachable", True):
             running = []
@@ -143,7 +143,6 @@ def _observed(case: Mapping[str, Any], hosts: tuple[HostFacts, ...]) -> Observed
     parts: dict[str, Any] = {
         "containers": sorted({one.name for host in hosts for one in host.containers}) if read else None,
         "volumes": ["mariadb"] if read else None,
-        "legacy_iptables": [],
         "rabbitmq": {
             "version": broker, "non_quorum_queues": 0, "transient_queues": 0, "mirrored_queues": 0,
             "disabled_flags": [],

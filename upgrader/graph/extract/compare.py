@@ -121,8 +121,9 @@ def _renamed(
     for name in gone:
         if _MACHINERY.search(name):
             continue
-        near = difflib.get_close_matches(name, by_value.get(same(before[name].text), []), n=1, cutoff=ALIKE)
-        found += [(name, near[0])] if near else []
+        alike = {one.lower(): one for one in by_value.get(same(before[name].text), [])}
+        near = difflib.get_close_matches(name.lower(), list(alike), n=1, cutoff=ALIKE)
+        found += [(name, alike[near[0]])] if near else []
     return tuple(found)
 
 
