@@ -32,7 +32,7 @@ EXPECTED = {
     "2025.2": ("yes", None),
     "2026.1": (True, None),
 }
-"""kolla-ansible 18.8.0, 19.8.0, 20.6.0: ansible/group_vars/all.yml; 21.3.0, 22.2.0: all/proxysql.yml, all/mariadb.yml."""
+"""kolla-ansible 18.8.0, 19.8.0, 20.6.0: ansible/group_vars/all.yml; 21.3.0, 22.2.0: all/proxysql.yml."""
 GLOBALS = """---
 kolla_internal_vip_address: "10.1.2.3"
 network_interface: eth0

@@ -31,7 +31,8 @@ from upgrader.redact import Redactor
 from upgrader.runner.base import PlayResult, Runner
 
 WITHHELD = "withheld: it holds a secret"
-_LOCKED = ("no vault secrets", "ecryption failed", "no vault password", "vault password", "Vault")
+_LOCKED = ("no vault secrets", "ecryption failed", "no vault password", "vault-encrypted")
+_VIPS = ("kolla_internal_vip_address", "kolla_external_vip_address")
 
 
 def compute(
@@ -55,7 +56,7 @@ def compute(
         own = read_own_files(site, release)
         locked = _locked(site, own)
         released = Released(toolchain)
-        facts = facts_for_ansible(hosts)
+        facts = facts_for_ansible(hosts, _interfaces(own), _virtual(own))
         cloud = cloud_hosts(inventory)
         key = remembered.key_of(site, released, own, wanted, {name: inventory.hosts[name] for name in cloud}, facts)
         known = remembered.recall(site, release, key)
@@ -79,6 +80,18 @@ def compute(
     if not locked:
         remembered.remember(site, key, found)
     return found
+
+
+def _interfaces(own: OwnFiles) -> str:
+    """Where the names of interfaces that matter are written. Others come and go with servers on a compute host."""
+    texts = [file.parsed.text for file in own.all if file.parsed and not file.secret]
+    return "\n".join([*texts, *(text for _, text in own.inventory), "eth0"])
+
+
+def _virtual(own: OwnFiles) -> frozenset[str]:
+    """Virtual addresses as far as they are literals: they are no host's own."""
+    entries = [entry for file in own.given for name in _VIPS if (entry := file.entry(name))]
+    return frozenset(entry.text for entry in entries)
 
 
 def _secrets(site: Site, toolchain: Toolchain, locked: Sequence[Path]) -> frozenset[str]:

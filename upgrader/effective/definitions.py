@@ -137,13 +137,15 @@ def _inventory_lines(name: str, own: OwnFiles, members: Members, kind: str) -> I
 
 
 def _line_of(name: str, own: OwnFiles, kind: str, entity: str) -> tuple[str, Setting | None]:
-    for file, setting in reversed(own.lines):
-        same = setting.entity == entity if kind == "group" else names_host(setting.entity, entity)
-        if setting.name == name and setting.kind == kind and same:
-            return file, setting
+    said = own.setting(kind, name)
+    if entity in said:
+        return said[entity]
+    for pattern, found in said.items() if kind == "host" else ():
+        if not {"[", ":"}.isdisjoint(pattern) and names_host(pattern, entity):
+            return found
     # not INI: only a name that stands there once can be pointed at
-    pattern = re.compile(rf"^[ \t]*[\"']?{re.escape(name)}[\"']?[ \t]*:", re.MULTILINE)
-    places = [(file, match) for file, text in own.inventory for match in pattern.finditer(text)]
+    anywhere = re.compile(rf"^[ \t]*[\"']?{re.escape(name)}[\"']?[ \t]*:", re.MULTILINE)
+    places = [(file, match) for file, text in own.inventory for match in anywhere.finditer(text)]
     if len(places) == 1:
         file, match = places[0]
         text = dict(own.inventory)[file]

@@ -6,8 +6,9 @@ encrypted file is listed, because only Ansible with the vault password can say w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -44,7 +45,7 @@ class OwnFile:
         return self.parsed.text[entry.start : entry.end].strip()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OwnFiles:
     """Everything the operator wrote that sets variables."""
 
@@ -60,6 +61,17 @@ class OwnFiles:
     @property
     def all(self) -> tuple[OwnFile, ...]:
         return (*self.given, *self.beside)
+
+    def setting(self, kind: str, name: str) -> Mapping[str, tuple[str, Setting]]:
+        """Group or host as written → (file, last line that sets `name` for it)."""
+        return self._by_name.get((kind, name), {})
+
+    @cached_property
+    def _by_name(self) -> Mapping[tuple[str, str], Mapping[str, tuple[str, Setting]]]:
+        found: dict[tuple[str, str], dict[str, tuple[str, Setting]]] = {}
+        for file, setting in self.lines:
+            found.setdefault((setting.kind, setting.name), {})[setting.entity] = (file, setting)
+        return found
 
     @property
     def encrypted(self) -> tuple[OwnFile, ...]:

@@ -6,6 +6,7 @@ does for kolla-ansible's own playbooks. It runs on this machine alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from upgrader.model import HostFacts
 from upgrader.runner.base import Play
 
 TASK = "Compute variables"
+_WORD = re.compile(r"[\w.:-]+")
 PLUGINS = Path(__file__).parent / "plugins"
 _LINKED = ("group_vars", "host_vars", "filter_plugins", "test_plugins", "lookup_plugins", "module_utils")
 _SYSTEMS = {
@@ -55,34 +57,39 @@ def request_of(
     }
 
 
-def facts_for_ansible(hosts: Iterable[HostFacts]) -> dict[str, dict[str, Any]]:
+def facts_for_ansible(
+    hosts: Iterable[HostFacts], interfaces: str, virtual: frozenset[str] = frozenset()
+) -> dict[str, dict[str, Any]]:
     """What was observed of hosts, in the words of Ansible's own facts: the system and the interfaces' addresses.
 
-    Nothing is guessed; a template that needs another fact stays unknown.
+    Only interfaces that are named somewhere in the text `interfaces`. `virtual` addresses belong to no host; an
+    interface that has several others is left out. Nothing is guessed: a template that needs more stays unknown.
     """
+    words = set(_WORD.findall(interfaces))
     found: dict[str, dict[str, Any]] = {}
     for host in hosts:
         said: dict[str, Any] = {}
         system = host.os.split("-")[0].lower()
         if system in _SYSTEMS:
             said["ansible_os_family"], said["ansible_distribution"] = _SYSTEMS[system]
-        for interface, address in host.addresses or ():
-            _add_address(said.setdefault(f"ansible_{interface.replace('-', '_')}", {}), address)
+        for interface in sorted({name for name, _ in host.addresses or ()} & words):
+            own = [text for name, text in host.addresses or () if name == interface and text not in virtual]
+            if fact := _interface(own):
+                said[f"ansible_{interface.replace('-', '_')}"] = fact
         if said:
             found[host.name] = said
     return found
 
 
-def _add_address(interface: dict[str, Any], address: str) -> None:
-    if ":" in address:
-        interface.setdefault("ipv6", []).append({"address": address, "scope": _scope(address), "prefix": ""})
-    else:
-        # the first address of an interface is its own; a virtual one comes after it
-        interface.setdefault("ipv4", {"address": address})
-
-
-def _scope(address: str) -> str:
-    return "link" if address.lower().startswith("fe80") else "global"
+def _interface(addresses: Sequence[str]) -> dict[str, Any]:
+    old = [text for text in addresses if ":" not in text]
+    new = [text for text in addresses if ":" in text and not text.lower().startswith("fe80")]
+    said: dict[str, Any] = {}
+    if len(old) == 1:
+        said["ipv4"] = {"address": old[0]}
+    if len(new) == 1:
+        said["ipv6"] = [{"address": new[0], "scope": "global", "prefix": "64"}]
+    return said
 
 
 def prepare(folder: Path, released: Released, request: Mapping[str, Any]) -> Path:
