@@ -110,3 +110,15 @@ def _keys(host: world.Host, secret: str) -> dict[str, Any]:
         return fernet.keys(host.volume(identity.KEYS), secret.encode(), time.time())
     except FileNotFoundError:
         return {"keys": {}, "primary_age_hours": None}
+
+
+def upgrade_check(host: world.Host, service: str) -> tuple[int, str]:
+    """Exit code and table of `SERVICE-status upgrade check`, as oslo.upgradecheck draws it."""
+    changes = (store.read_if_there(f"{host.root}/{OVERRIDES}") or {}).get(f"{service}-status", {}).get("", {})
+    result = {0: "Success", 1: "Warning", 2: "Failure"}[changes.get("code", 0)]
+    lines = ["Upgrade Check Results", "Check: Policy File JSON to YAML Migration", f"Result: {result}"]
+    lines.append(f"Details: {changes.get('details', 'None')}")
+    width = max(map(len, lines))
+    rule = f"+-{'-' * width}-+\n"
+    rows = [f"| {line:{width}} |\n" for line in lines]
+    return changes.get("code", 0), rule + rows[0] + rule + "".join(rows[1:]) + rule

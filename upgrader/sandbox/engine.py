@@ -50,6 +50,10 @@ def _dispatch(host: world.Host, words: list[str]) -> int:
             sys.stdout.write("".join(f"{name}\n" for name in host.containers()))
         case ["inspect", "--type", "container", "--format", form, *names] if form.startswith('{"name"') and names:
             return _inspect(host, names)
+        case ["inspect", "--type", "container", "--format", form, name] if form.startswith("{{.Config.Image}}|"):
+            sys.stdout.write(f"{(host.container(_existing(host, name)) or {})['image']}|{host.dir}/config\n")
+        case ["run", "--rm", "--name", _, *rest] if rest[-2:-1] == ["upgrader"]:
+            return _upgrade_check(host, rest)
         case ["image", "inspect", "--format", form, *images] if form.startswith("{") and images:
             return _image_inspect(host, images)
         case ["image", "ls", *_]:
@@ -178,6 +182,18 @@ def _service(host: world.Host, container: str, question: list[str], secret: str)
         raise Refusal(f"the sandbox has no answer of {container} to {' '.join(question)}", USAGE)
     _line(said)
     return 0
+
+
+def _upgrade_check(host: world.Host, words: list[str]) -> int:
+    """`run … IMAGE bash -c SCRIPT upgrader SERVICE`: a service's check in an image that has to be on the host."""
+    from upgrader.sandbox import answers
+
+    image = words[words.index("bash") - 1]
+    if host.image(image) is None:
+        raise Refusal(f"Unable to find image '{image}' locally", USAGE)
+    code, table = answers.upgrade_check(host, words[-1])
+    sys.stdout.write(table)
+    return code
 
 
 def _user(options: list[str]) -> str:

@@ -56,7 +56,8 @@ def damage_head(root: Path, database: str, *heads: str) -> None:
 def damage_answer(root: Path, service: str, host: str = "", **changes: Any) -> None:
     """Let a service say something else: fields of the answers in answers.py, on one host or on all.
 
-    `service` is the question's first word (rabbitmq, haproxy, proxysql, fernet, memcached). Without changes it says
+    `service` is the question's first word (rabbitmq, haproxy, proxysql, fernet, memcached), or `nova-status` and the
+    like, whose `code` and `details` are those of the service's own upgrade check. Without changes it says
     the truth again; `error="words"` alone does not silence it, a stopped container does.
     """
     path = f"{root}/{answers.OVERRIDES}"
