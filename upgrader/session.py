@@ -23,7 +23,7 @@ from upgrader.journal import HopRow, Journal, Snapshot, acquire, open_journal
 from upgrader.kolla.inventory import Inventory, read_inventory
 from upgrader.model import CloudFacts, Code, HopPlan, Plan
 from upgrader.plan_file import read_plan, write_plan
-from upgrader.states import AttemptState, State
+from upgrader.states import RUN_ENDED, AttemptState, State
 from upgrader.survey import look, looking_glass
 
 PLANS = "plans"
@@ -63,6 +63,7 @@ class Session:
         """The open run's conduct. Raises RefusedError when there is none."""
         if snapshot.run is None:
             raise RefusedError("There is no run.", next_command="upgrader plan --to RELEASE", reason="no-run")
+        _refuse_another_law(snapshot)
         path = self._plan_path(snapshot.run.plan_sha256)
         plan = self._plan(snapshot, path)
         return Conduct(self.site, self.journal, plan, path, self.say, self.look_at)
@@ -154,6 +155,22 @@ class Session:
         old = {container.name for container in containers if release_of(container, names) == hop.source}
         new = {container.name for container in containers if release_of(container, names) != hop.source}
         return services_of(self.graph, old) - services_of(self.graph, new)
+
+
+def _refuse_another_law(snapshot: Snapshot) -> None:
+    """A run that has not ended goes on under the law it began under, or one that is declared to go with it."""
+    from upgrader.machine import compatible
+
+    run = snapshot.run
+    if run is None or run.state in RUN_ENDED or compatible(run.table_hash):
+        return
+    raise RefusedError(
+        f"The run was begun by another upgrader ({run.engine_version or 'of unknown version'}), whose stages follow "
+        "other rules than this one's.",
+        cloud="Nothing was changed by this command.",
+        next_command="finish or abort it with the upgrader that began it",
+        reason="another-law",
+    )
 
 
 def _whole(folder: Path) -> bool:

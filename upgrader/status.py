@@ -253,7 +253,7 @@ def choices(verdict: Verdict, hop: HopRow) -> tuple[Choice, ...]:
 
 def _waiting(hop: HopRow, back: Choice, abort: Choice) -> tuple[Choice, ...]:
     if hop.state is State.HOLD_BROKER:
-        return (Choice("upgrader approve", "migrate the queues now: full API outage, all messages dropped"), abort)
+        return (Choice("upgrader approve", "migrate the queues now: full API outage"), abort)
     if hop.state is State.HOLD_UPGRADE:
         return (Choice("upgrader approve", f"start the upgrade to {hop.target}"), abort)
     if hop.state is State.HOLD_FINALIZE:

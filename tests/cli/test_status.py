@@ -92,6 +92,12 @@ class Run:
             if stage is state:
                 return
             self.stage(stage)
+        if state is State.HOLD_BROKER:
+            return
+        if state is State.BROKER:
+            self.journal.move(0, Event.APPROVE, actor="anna", reason="outage announced")
+            return
+        self.journal.move(0, Event.SKIP, actor="engine", reason="no queue has to be migrated")
         if state is State.HOLD_UPGRADE:
             return
         self.journal.move(0, Event.APPROVE, actor="anna", reason="window open")
@@ -141,6 +147,21 @@ def test_waiting_for_approval(run: Run, site: Site) -> None:
     assert commands(site) == ["upgrader approve", "upgrader abort"]
     assert report.way_back == "nothing"
     assert "WAITING for you in hop 1 of 1 (2024.1 → 2024.2), stage hold_upgrade" in words(site)
+
+
+def test_a_queue_migration_waits_with_its_outage_and_its_failure_with_its_own_decision(run: Run, site: Site) -> None:
+    run.until(State.HOLD_BROKER)
+    assert "full API outage" in words(site)
+    assert commands(site) == ["upgrader approve", "upgrader abort"]
+    run.journal.move(0, Event.APPROVE, actor="anna", reason="go")
+    run.stage(State.BROKER, "failed", Event.FAILED)
+    run.close()
+    report = gather(site)
+    assert (report.verdict, report.way_back) == (Verdict.DECISION, "redeploy")
+    assert commands(site) == ["upgrader resume", "upgrader rollback", "upgrader status --observe"]
+    assert [choice.what for choice in report.choices][:2] == [
+        "migrate the queues again, from where it stopped", "the old switches and queues again (another reset)",
+    ]  # fmt: skip
 
 
 def test_a_missing_rehearsal_waits_for_a_named_acceptance(run: Run, site: Site) -> None:
