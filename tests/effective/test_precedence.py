@@ -49,6 +49,8 @@ cores: "{{ ansible_facts.processor_vcpus }}"
 addresses: "{{ groups['control'] | map('extract', hostvars, ['ansible_facts', 'eth0', 'ipv4', 'address']) | list }}"
 transport: "rabbit://openstack:{{ rabbitmq_password }}@10.0.0.1//"
 short_derived: "{{ short_password }}/x"
+by_vars: "{{ vars['network_interface'] }}"
+by_lookup: "{{ lookup('vars', 'network_' ~ 'interface') }}"
 has_password: "{{ rabbitmq_password | length > 0 }}"
 copy_of_sealed: "{{ sealed_value }}"
 of_encrypted: "{{ own_invention }}"
@@ -98,7 +100,7 @@ NAMES = (
     "plain", "yes_word", "number", "over_inventory_all", "over_group_file", "over_globals", "over_folder",
     "over_extra", "network_interface", "api_interface", "enable_proxysql", "database_address", "members",
     "first_of_control", "own_name", "of_computes", "nova_workers", "nova_full_name", "nova_cell_workers",
-    "nova_cell_name", "only_inventory", "only_inventory_file", "of_control", "has_password",
+    "nova_cell_name", "only_inventory", "only_inventory_file", "of_control", "has_password", "by_vars", "by_lookup",
 )  # fmt: skip
 ODD = (
     "undefined_inside", "family", "cores", "addresses", "transport", "short_derived", "copy_of_sealed",

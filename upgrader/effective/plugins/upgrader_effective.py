@@ -198,6 +198,8 @@ class World:
             else:
                 known.pop(key, None)
         known.update(hostvars=self.hostvars, playbook_dir=self._playbooks)
+        if "vars" in self.closure(name, host):
+            known["vars"] = dict(known)
         return known
 
     def closure(self, name: str, host: str) -> Texts:
