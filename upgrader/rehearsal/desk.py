@@ -14,19 +14,22 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from importlib import metadata
+from typing import NoReturn
 
 _PR_SET_PDEATHSIG = 1
 
 
-def entry(program):
+def entry(program: str) -> Callable[[], object] | None:
     """The function behind a program's name, and how it is run; None when this environment has no such entry point."""
     for point in metadata.entry_points().select(group="console_scripts", name=program):
-        return point.load()
+        loaded: Callable[[], object] = point.load()
+        return loaded
     return None
 
 
-def run(function, argv, log, limit):
+def run(function: Callable[[], object], argv: list[str], log: str, limit: float) -> dict[str, float | int | None]:
     began = time.monotonic()
     pid = os.fork()
     if pid == 0:
@@ -35,7 +38,7 @@ def run(function, argv, log, limit):
     return {"code": code, "seconds": round(time.monotonic() - began, 3)}
 
 
-def _child(function, argv, log):
+def _child(function: Callable[[], object], argv: list[str], log: str) -> NoReturn:
     code = 1
     try:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -60,7 +63,7 @@ def _child(function, argv, log):
         os._exit(code)
 
 
-def _code(value):
+def _code(value: object) -> int:
     if value is None:
         return 0
     if isinstance(value, int):
@@ -69,7 +72,7 @@ def _code(value):
     return 1
 
 
-def _await(pid, limit):
+def _await(pid: int, limit: float) -> int | None:
     ends = time.monotonic() + limit
     wait = 0.002
     while True:
@@ -85,7 +88,7 @@ def _await(pid, limit):
 
 
 def main() -> None:
-    loaded: dict[str, object] = {}
+    loaded: dict[str, Callable[[], object] | None] = {}
     # what a program prints while it is loaded must not be taken for an answer
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
@@ -96,7 +99,8 @@ def main() -> None:
             if program not in loaded:
                 loaded[program] = entry(os.path.basename(program))  # noqa: PTH119
             function = loaded[program]
-            reply = {"code": 127, "seconds": 0.0} if function is None else run(function, **asked)
+            lost: dict[str, float | int | None] = {"code": 127, "seconds": 0.0}
+            reply = lost if function is None else run(function, **asked)
         except Exception as error:
             with open(asked["log"], "a") as stream:  # noqa: PTH123
                 stream.write(f"{type(error).__name__}: {error}\n")
