@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from upgrader.facts.said import Said, number, oldest, table, text, texts
@@ -24,9 +25,9 @@ def fernet_facts(said: Said, rotation: str = "") -> FernetFacts | None:
     sets = {host: tuple(sorted(table(answer.get("keys")).items())) for host, answer in said.answers.items()}
     if not sets:
         return FernetFacts(error=said.error)
-    (most, _), *_ = Counter(keys for keys in sets.values() if keys).most_common(1) or [((), 0)]
+    most = _most(keys for keys in sets.values() if keys)
     odd = tuple(host for host, keys in sets.items() if keys != most or not keys)
-    ages = [_hours(answer.get("primary_age_hours")) for host, answer in said.answers.items() if host not in odd]
+    ages = [_hours(answer.get("primary_age_hours")) for answer in said.answers.values()]
     return FernetFacts(
         error=said.error,
         hosts=tuple(sets),
@@ -35,8 +36,16 @@ def fernet_facts(said: Said, rotation: str = "") -> FernetFacts | None:
         odd=odd,
         primary_age_hours=max((age for age in ages if age is not None), default=None),
         rotation_hours=int(rotation) / 3600 if rotation.isdigit() else DEFAULT_ROTATION_HOURS,
-        count=len(most),
+        count=max(map(len, sets.values())),
     )
+
+
+def _most(sets: Iterable[tuple[tuple[str, Any], ...]]) -> tuple[tuple[str, Any], ...] | None:
+    """The keys that more hosts hold than any other keys; None where that is nobody's."""
+    ranked = Counter(sets).most_common(2)
+    if not ranked or (len(ranked) == 2 and ranked[0][1] == ranked[1][1]):
+        return None
+    return ranked[0][0]
 
 
 def _hours(value: Any) -> float | None:
