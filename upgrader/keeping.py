@@ -30,7 +30,7 @@ _LARGEST = 1024 * 1024
 _SECTION = re.compile(r"^\[([^\]]+)\]\s*$")
 _OPTION = re.compile(r"^([\w.:-]+)\s*=\s*(.*)$")
 _SECRET = re.compile(
-    r"passw|passphrase|secret|token|credential|private|_key$|^key$|apikey|connection|transport_url|dsn|auth_string"
+    r"passw|passphrase|secret|token$|credential|private|(^|_)key$|apikey|(^|_)connection$|transport_url|dsn|auth_string"
 )
 _GIT_SECONDS = 10
 

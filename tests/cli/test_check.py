@@ -214,3 +214,23 @@ def test_an_unknown_id_names_the_nearest(site: Site, capsys: Capture) -> None:
     words = ["check", "--site", str(site.file), "--to", "2025.2", "--accept", "baseline-vipp", "--reason", "x"]
     assert main(words) == 3
     assert "nearest: baseline-vip" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_what_came_up_since_the_plan_stops_at_preflight(tmp_path: Path, capsys: Capture) -> None:
+    """The plan is a day old, and somebody reinstalled a host: nothing is drift, and the hop must not begin."""
+    root = tmp_path / "cloud"
+    site = load_site(create_sandbox(root, "2025.1", hosts=(1, 0, 0), services=()))
+    out = tmp_path / "plan.json"
+    assert main(["plan", "--site", str(site.file), "--to", "2025.2", "--out", str(out)]) == 0
+    system = root / "hosts" / "ctl1" / "etc" / "os-release"
+    system.write_text(system.read_text().replace("12", "11").replace("bookworm", "bullseye"))
+    capsys.readouterr()
+    assert main(["run", str(out), "--site", str(site.file), "--auto-approve", "--accept", "not-rehearsed=a test"]) == 6
+    said = capsys.readouterr().err
+    assert "something known upstream stands against this hop" in said
+    assert "Debian bullseye" in said
+    assert "no running service was changed" in said
+    code, document = on(site, capsys)
+    assert code == 3
+    assert any(row["id"].startswith("host-os-") and row["blocks"] for row in document["findings"])

@@ -79,7 +79,7 @@ def check(
         from upgrader.cli.driving import site_of
 
         site = site_of(given)
-        checked, seen = _of_site(site, graph, source, to, baseline=baseline or bool(accept), more=explain, say=say)
+        checked, seen = _of_site(site, graph, source, to, baseline=baseline or accept.startswith("baseline-"), more=explain, say=say)
     if record is not None:
         from upgrader.record_file import write_record
 

@@ -136,8 +136,8 @@ def _checklist(page: Page, findings: Sequence[Finding], details: bool) -> None:
     page.line(Span("Production checklist", "strong"), f"   {good} of {len(findings)} as they should be")
     for finding in findings:
         mark, tone = mark_of(finding)
-        page.line(Span(mark, tone), " ", Span(finding.id, tone), f"  {finding.message}", Span("  [came back]" if finding.regressed else "", "warn"),
-                  indent=2, hang=6)  # fmt: skip
+        note = Span("  [came back]" if finding.regressed else "", "warn")
+        page.line(Span(mark, tone), " ", Span(finding.id, tone), f"  {finding.message}", note, indent=2, hang=6)
         if details:
             told(page, finding, indent=6)
         elif finding.code is not Code.SUCCESS:
