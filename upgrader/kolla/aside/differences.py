@@ -91,11 +91,16 @@ def representatives(inventory: Inventory, config_dir: Path) -> tuple[tuple[str, 
     """
     own = {part for file in (config_dir / "config").rglob("*") for part in file.parts} & inventory.hosts.keys()
     alike: dict[tuple[str, ...], list[str]] = {}
-    for host, groups in inventory.hosts.items():
-        if set(groups) <= {"deployment"}:
-            continue
+    for host in _cloud_hosts(inventory):
+        groups = inventory.hosts[host]
         alike.setdefault((*sorted(groups), *([f"={host}"] if host in own else [])), []).append(host)
     return tuple(sorted((min(hosts), tuple(sorted(hosts))) for hosts in alike.values()))
+
+
+def _cloud_hosts(inventory: Inventory) -> list[str]:
+    """Hosts of kolla's own group of all hosts; in an inventory without it, all but a deployment host."""
+    chosen = [host for host, groups in inventory.hosts.items() if "baremetal" in groups]
+    return sorted(chosen or [host for host, groups in inventory.hosts.items() if not set(groups) <= {"deployment"}])
 
 
 # ---------------------------------------------------------------- the parts
@@ -123,7 +128,7 @@ def _read_facts(
     say: Say,
 ) -> str:
     """Facts of every host, also of those that are only spoken of; the words of what did not go well."""
-    hosts = sorted(host for host, groups in inventory.hosts.items() if not set(groups) <= {"deployment"})
+    hosts = _cloud_hosts(inventory)
     say(f"Reading the facts of {len(hosts)} hosts …")
     result = runner.run(facts_play(site, toolchains[0], hosts, facts, variables), work / "facts-play")
     return "" if result.verdict else result.message

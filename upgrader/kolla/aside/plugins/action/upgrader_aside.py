@@ -20,7 +20,7 @@ VAULTED = b"$ANSIBLE_VAULT"
 NEUTRAL = {"changed": False, "rc": 0, "stdout": "", "stdout_lines": [], "stderr": "", "stderr_lines": []}
 """What a task that was left out leaves to those that look at its result."""
 ONE = [{"id": "ID-ONLY-THE-CLOUD-KNOWS", "name": "NAME-ONLY-THE-CLOUD-KNOWS", "subnet_ids": [], "mtu": 1500}]
-CLOUD = {"resources": [], "networks": ONE, "flavors": ONE, "projects": ONE}
+CLOUD = {"resources": [], "networks": ONE, "flavors": ONE, "projects": ONE, "security_group": ONE[0]}
 """What the cloud itself would have answered (kolla_toolbox): the same for every release, so that it makes none."""
 HERE = ("localhost", "127.0.0.1", "::1")
 
