@@ -80,11 +80,12 @@ def config_differences(
     from upgrader.kolla.passwords import secret_values
     from upgrader.kolla.vault import Vault
     from upgrader.runner.ansible import AnsibleRunner
+    from upgrader.survey import binding_key
 
     toolchains = list(built(site, hops).values())
     vault = Vault(toolchains[0], site.vault_password_file) if toolchains and site.vault_password_file else None
     runner = AnsibleRunner(secrets=secret_values(site.passwords, vault))
-    return differences(site, hops, inventory, runner, variables=host_vars(site), say=say)
+    return differences(site, hops, inventory, runner, key=binding_key(site), variables=host_vars(site), say=say)
 
 
 def with_configuration(plan: Plan, accounts: Sequence[ConfigDifference]) -> Plan:

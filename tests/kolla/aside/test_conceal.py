@@ -53,7 +53,7 @@ def test_a_marked_file_shows_nothing_whatever_it_looks_like() -> None:
         "ssl_key_file = /etc/ssl/x.key\n",
         f"password = {FRONT}nova_keystone_password\n",
         f"connection = mysql+pymysql://nova:{FRONT}nova_database_password@192.0.2.1:3306/nova\n",
-        "use_secret = true\nadmin_token =\n",
+        "use_secret = true\nadmin_token =\nproject_name = service\n",
         "rpc_workers = 5\n# a comment\n",
     ],
 )

@@ -37,7 +37,9 @@ _HIDDEN = (
 )
 _BIGGEST = 1_000_000
 _NAME = r"[\w.-]*(?:passw(?:or)?d|passphrase|secret|token|credential|api_?key|access_?key|auth_?key|_key|salt|psk)"
-_SETTING = re.compile(rf"""^(\s*[-\s]*["']?(?:{_NAME}|key)["']?\s*[:=]\s*["']?)([^"'\n]*?)(["']?,?\s*)$""", re.I | re.M)
+_SETTING = re.compile(
+    rf"""^([-\t ]*["']?(?:{_NAME}|key)["']?[ \t]*[:=][ \t]*["']?)([^"'\n]*?)(["']?,?[ \t\r]*)$""", re.I | re.M
+)
 _LOGIN = re.compile(r"((?:://|,)[^/\s:@,]*:)([^/\s@,]+)(?=@)")
 _WORDS = re.compile(
     r"((?:requirepass|masterauth|auth[_-]pass(?:[ \t]+\S+(?=[ \t]+\S))?)[ \t]+|stats[ \t]+auth[ \t]+[^\s:]+:"

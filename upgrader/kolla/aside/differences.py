@@ -54,17 +54,19 @@ def differences(
     inventory: Inventory,
     runner: Runner,
     *,
+    key: bytes = b"",
     variables: Iterable[tuple[str, object]] = (),
     say: Say = lambda _line: None,
     cancelled: Cancelled | None = None,
 ) -> tuple[ConfigDifference, ...]:
     """One account per hop, in order; `error` of one says why its difference could not be made.
 
-    `variables` are those this tool's own plays need on the site's hosts. Raises ConfigError for a passwords.yml or
+    `variables` are those this tool's own plays need on the site's hosts; `key`, the site's own, makes the marks that
+    stand for secrets the same in every run. Raises ConfigError for a passwords.yml or
     inventory that cannot be read; every other trouble is in the accounts.
     """
     chosen = representatives(inventory, site.config_dir)
-    mark = marker(secrets.token_bytes(32))
+    mark = marker(key or secrets.token_bytes(32))
     with _work_folder(site.state_dir) as work:
         facts = work / "facts"
         facts.mkdir(mode=0o700)
