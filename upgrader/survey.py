@@ -85,6 +85,8 @@ def survey(
     inventory = read_inventory(toolchain, site.inventory, site.vault_password_file)
     names, troubles = _names(site, toolchain, whole=whole)
     facts = look(site, graph, toolchain, inventory, heads=names is not None, say=say)
+    if names is None:
+        facts = facts.model_copy(update={"heads_error": "databases were not asked, for passwords.yml cannot be read"})
     path = find_path(graph, facts.reading, start, target)
     effective = effective_of(
         site,
