@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from upgrader.by_hand import typed_action
 from upgrader.errors import RefusedError
 from upgrader.facts.heads import ReleaseNames
 from upgrader.gates import judge
@@ -124,7 +125,7 @@ def judge_hops(graph: ReleaseGraph, path: Path, record: SiteRecord) -> tuple[Fin
     """
     covered = covered_actions(graph)
     gates = (finding for finding in judge(graph, path.hops, record.with_own_groups) if finding.id not in covered)
-    brokers = judge_broker(graph, path.hops, plans_of(graph, path.hops, record))
+    brokers = judge_broker(graph, path.hops, plans_of(graph, path.hops, record, typed_action()))
     return (*judge_host_systems(graph, path.hops, record.facts), *brokers, *gates)
 
 

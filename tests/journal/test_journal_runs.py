@@ -143,6 +143,17 @@ def test_a_stage_cannot_be_worked_on_out_of_turn(journal):
         assert caught.value.reason == "illegal-move"
 
 
+def test_an_upgrade_over_an_open_migration_is_refused_even_if_the_table_led_there(journal):
+    begin(journal)
+    walk_to(journal, State.HOLD_UPGRADE)
+    journal.move(0, Event.APPROVE, "anna", "go")
+    journal._connection.execute("INSERT INTO facts SELECT run, idx, 'queue_migration', 'open' FROM hops WHERE idx = 0")
+    with pytest.raises(InvariantError) as caught:
+        journal.intend(0, State.UPGRADE, request_sha256=REQUEST)
+    assert caught.value.reason == "I2"
+    journal._connection.execute("DELETE FROM facts WHERE name = 'queue_migration'")
+
+
 def test_launch_and_steps_show_in_the_snapshot(journal):
     begin(journal)
     row = journal.intend(0, State.PREFLIGHT, request_sha256=REQUEST)
