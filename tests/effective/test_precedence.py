@@ -105,7 +105,7 @@ NAMES = (
 ODD = (
     "undefined_inside", "family", "cores", "addresses", "transport", "short_derived", "copy_of_sealed",
     "of_encrypted", "rabbitmq_password", "empty_password", "sealed_value", "own_invention", "project_name",
-    "nobody_sets_this",
+    "nested", "copied", "nobody_sets_this",
 )  # fmt: skip
 HOSTS = {
     "ctl1": ("baremetal", "control"), "ctl2": ("baremetal", "control"), "cmp1": ("baremetal", "compute"),
@@ -159,6 +159,9 @@ def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             "kolla/globals.d/40.yml": f"own_invention: {SEALED}-2\nnumber: 4\n",
         },
     )
+    inner = vaulted(toolchain, root / "vault-password", "encrypt_string", "--name", "inner", f"{SEALED}-3")
+    indented = "".join(f"  {line}\n" for line in inner.splitlines())
+    write(root, {"inventory/host_vars/ctl1.yml": f"nested:\n{indented}copied: '{{{{ nested.inner }}}}'\n"})
     vaulted(toolchain, root / "vault-password", "encrypt", str(root / "kolla/globals.d/40.yml"))
     seen = tuple(
         HostFacts(name=name, os="rocky-9" if name == "cmp1" else "debian-12", addresses=(("eth0", f"10.0.0.{number}"),))
@@ -247,6 +250,11 @@ def test_what_holds_a_secret_is_withheld(asked: Asked, name: str):
     found = asked.variable(name)
     assert (found.value, found.per_host) == (None, ())
     assert "withheld" in found.error
+
+
+def test_a_secret_inside_a_mapping_of_one_host_is_one(asked: Asked):
+    assert (asked.variable("nested").value, asked.variable("nested").secret) == ("true", True)
+    assert "withheld" in asked.variable("copied").error
 
 
 def test_settings_in_an_encrypted_file_count(asked: Asked):
