@@ -132,6 +132,20 @@ def test_a_host_without_facts_is_left_out_and_none_at_all_is_an_error(site: Site
     assert "no host gave its facts" in made(site, Renderer(silent=("cmp1", "ctl1")))[0].error
 
 
+def test_two_renderings_of_nothing_are_no_good_news(site: Site) -> None:
+    class Empty(Renderer):
+        def run(self, play: Play, folder: Path, *, on_event: object = None, cancelled: object = None) -> PlayResult:
+            result = super().run(play, folder)
+            for host in play.limit.split(",") if play.limit else ():
+                root = Path(
+                    str(dict(play.extra_vars)["node_config_directory"]).replace("{{ inventory_hostname }}", host)
+                )
+                (root / "svc" / "svc.conf").unlink()
+            return result
+
+    assert made(site, Empty())[0].error == "2025.1: no file was rendered; 2025.2: no file was rendered"
+
+
 def test_a_host_with_files_of_its_own_stands_for_itself(tmp_path: Path) -> None:
     (tmp_path / "config" / "nova" / "ctl2").mkdir(parents=True)
     (tmp_path / "config" / "nova" / "ctl2" / "nova.conf").touch()

@@ -192,8 +192,13 @@ def _account(
     if isinstance(before, str) or isinstance(after, str):
         words = [side for side in (before, after) if isinstance(side, str)]
         return ConfigDifference(error="; ".join(dict.fromkeys(words)))
-    found = compare(*(read_rendering(side.root, mark, side.secret) for side in (before, after)))
+    texts = [read_rendering(side.root, mark, side.secret) for side in (before, after)]
+    found = compare(*texts)
     errors = [f"{side.release}: {side.error}" for side in (before, after) if side.error]
+    # two renderings of nothing are equal, which would look like good news
+    errors += [
+        f"{side.release}: no file was rendered" for side, text in zip((before, after), texts, strict=True) if not text
+    ]
     # the folder of the work is nobody's business and different every time
     clean = str(site.state_dir)
     both = [
