@@ -161,9 +161,7 @@ def test_every_state_behind_the_upgrade_reaches_rolled_back_or_says_forward_only
 
 def test_before_queues_are_migrated_and_the_upgrade_nothing_has_to_be_taken_back():
     changing = (State.UPGRADE, State.BROKER)
-    before = {State.PENDING} | nx.descendants(
-        graph(row for row in TABLE if row.next not in changing), State.PENDING
-    )
+    before = {State.PENDING} | nx.descendants(graph(row for row in TABLE if row.next not in changing), State.PENDING)
     assert State.HOLD_UPGRADE in before and not before & set(changing)
     assert {INFO[state].way_back for state in before} == {"nothing"}
     assert not any(INFO[state].touches_cloud for state in before)

@@ -327,8 +327,8 @@ def allowed(
 
     `redeploy_allowed`: the old release would run on the data as they are. `restore_possible`: a complete backup
     set exists. `closed`: finalize was started in this hop, so the way back is gone. `broker_open`: a queue migration
-    of this hop was approved and has not succeeded since, so that nothing may lead past it. Redeploying by the engine itself is
-    legal only while the point of no return has provably not been passed.
+    of this hop was approved and has not succeeded since, so that nothing may lead past it. Redeploying by the engine
+    itself is legal only while the point of no return has provably not been passed.
     """
     found = []
     for row in TABLE:

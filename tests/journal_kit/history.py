@@ -47,7 +47,9 @@ class _Reader:
         if stage in LINE:
             self.need(set(LINE[: LINE.index(stage)]) <= hop.done, "I2 what comes before succeeded", event)
         if stage == "upgrade":
-            self.need(hop.queues in ("done", "none"), "I2 queues are as they have to be, or nobody had to move them", event)
+            self.need(
+                hop.queues in ("done", "none"), "I2 queues are as they have to be, or nobody had to move them", event
+            )
         if stage in CHANGING:
             self.need(set(LINE[:4]) <= hop.done, "I2 the cloud is touched after everything before it", event)
             self.need(stage not in hop.undecided, "I3 no repeat without a decision", event)

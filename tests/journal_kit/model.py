@@ -39,7 +39,12 @@ MOVES: dict[str, dict[str, str]] = {
         for stage in ("finalize", "rollback_redeploy", "rollback_restore", "verify_old")
     },
 }
-EITHER = {("hold_broker", "approve"), ("hold_upgrade", "approve"), ("hold_finalize", "approve"), ("hold_verify", "recheck")}
+EITHER = {
+    ("hold_broker", "approve"),
+    ("hold_upgrade", "approve"),
+    ("hold_finalize", "approve"),
+    ("hold_verify", "recheck"),
+}
 NEXT = {
     "preflight": ("backup", "failed_clean"),
     "backup": ("pull", "failed_clean"),

@@ -208,7 +208,14 @@ def test_no_way_back_once_it_is_closed_and_none_behind_the_line_by_itself():
 
 def test_before_the_upgrade_the_line_is_never_touched():
     for now in walk():
-        if now.state in (*BEFORE, State.HOLD_BROKER, State.DECIDE_BROKER, State.HOLD_UPGRADE, State.FAILED_CLEAN, State.PENDING):
+        if now.state in (
+            *BEFORE,
+            State.HOLD_BROKER,
+            State.DECIDE_BROKER,
+            State.HOLD_UPGRADE,
+            State.FAILED_CLEAN,
+            State.PENDING,
+        ):
             assert now.ponr is Ponr.NO
 
 

@@ -145,6 +145,7 @@ def reset_queues(ctx: StageContext, toolchain: Toolchain, inventory: Inventory, 
 
 def using(ctx: StageContext, facts: CloudFacts, tags: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Containers of these services that run, by host."""
+
     def uses(container: str) -> bool:
         return not set(tags).isdisjoint(tags_of(ctx.graph, tuple(services_of(ctx.graph, [container]))))
 
