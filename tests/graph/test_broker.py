@@ -180,7 +180,16 @@ def test_a_version_that_cannot_follow_blocks_with_the_detour() -> None:
     assert detours(GRAPH, hop, "3.11.20", "3.13") == ("3.12",)
     assert found.fix == (
         "on 2023.2: set rabbitmq_image to …/rabbitmq, then kolla-ansible upgrade --tags rabbitmq (3.12)",
+        'images of your own with another RabbitMQ: rabbitmq_version_2024_1 = "VERSION" in [answers]',
     )
+
+
+def test_who_builds_images_says_what_rabbitmq_they_hold() -> None:
+    own = {"2024.1": "3.12.14", "2024.2": "3.13"}
+    broker = Broker(True, facts("3.11.20"), ("keystone",), own)
+    plans, _ = along("2023.2", "2025.1", broker)
+    assert [(made.after, made.allowed) for made in plans[:2]] == [("3.12", "yes"), ("3.13", "yes")]
+    assert plans[2].after == "4.0", "nothing was said of this one"
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ kolla-ansible role. Whether queues have to be made anew first is in `queues.py`.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from upgrader.graph.images import services_of
@@ -141,6 +142,8 @@ class Broker:
     facts: BrokerFacts | None = None
     services: tuple[str, ...] | None = None
     """Roles that run, as `services_of` names them; None: not known."""
+    own_images: Mapping[str, str] = field(default_factory=dict)
+    """Release → version in the operator's own images, where they said so."""
 
 
 def broker_plans(
@@ -182,7 +185,8 @@ def broker_plan(
     if broker.runs is False:
         words = "this cloud runs no RabbitMQ"
         return BrokerPlan(runs=False, allowed="yes", allowed_why=words, migration="no", migration_why=words)
-    after, missing = _after(graph, hop, variables)
+    own = series(broker.own_images.get(hop.target, ""))
+    after, missing = (own, "") if own else _after(graph, hop, variables)
     allowed = Step("no", missing) if missing else _step(graph, hop, version, after, variables)
     demands, streams = demand_of(graph, hop.target, variables)
     return BrokerPlan(
@@ -236,7 +240,19 @@ def plans_of(
         return ()
     if record is None:
         return broker_plans(graph, hops, Broker(), typed=typed)
-    return broker_plans(graph, hops, broker_of(graph, record.facts), variables_of(record), typed)
+    broker = replace(broker_of(graph, record.facts), own_images=_own_images(record, hops))
+    return broker_plans(graph, hops, broker, variables_of(record), typed)
+
+
+def own_image_answer(release: str) -> str:
+    """Name in [answers] of upgrader.toml under which an operator who builds images says what RabbitMQ they hold."""
+    return f"rabbitmq_version_{release.replace('.', '_')}"
+
+
+def _own_images(record: SiteRecord, hops: Sequence[Hop]) -> dict[str, str]:
+    answers = {name: json.loads(value) for name, value in record.answers}
+    said = {hop.target: answers.get(own_image_answer(hop.target)) for hop in hops}
+    return {release: version for release, version in said.items() if isinstance(version, str) and numbers(version)}
 
 
 def broker_of(graph: ReleaseGraph, facts: CloudFacts) -> Broker:
@@ -298,7 +314,10 @@ def _version_finding(graph: ReleaseGraph, hop: Hop, made: BrokerPlan) -> Finding
         message=f"RabbitMQ {made.after} of {hop.target} {words} {made.before or 'what runs'}: {made.allowed_why}",
         why="the role's check stops the upgrade in its middle, when other services are on the new release already",
         evidence=f"observed.rabbitmq.version = {made.before}" if made.before else "RabbitMQ told no version",
-        fix=tuple(_detour(graph, hop, between) for between in over),
+        fix=(
+            *(_detour(graph, hop, between) for between in over),
+            f'images of your own with another RabbitMQ: {own_image_answer(hop.target)} = "VERSION" in [answers]',
+        ),
         unknown=unknown,
         source="; ".join(graph.rabbitmq.upstream_source),
     )

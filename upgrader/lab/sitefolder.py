@@ -7,11 +7,14 @@ import subprocess
 from pathlib import Path
 
 from upgrader.errors import FailedCleanError
+from upgrader.graph.broker import own_image_answer
 from upgrader.kolla.toolchain import Toolchain, environment
 from upgrader.lab.engine import Docker
 from upgrader.lab.folder import LabFolder, LabRecord
 from upgrader.lab.machine import has_sys_resource
 
+BROKER = "3.10"
+"""RabbitMQ of Debian 12, which every image of the lab is made of."""
 PLACES = ("control", "network", "compute", "monitoring", "storage")
 """The groups of the release's multinode inventory that name hosts; all others are made of them."""
 
@@ -37,7 +40,21 @@ dir = "{shown}"
 
 [state]
 dir = "../state"
-"""
+
+# What no probe can find out, and what is true of this lab.
+[answers]
+hosts_managed_by_kolla = false
+newest_point_release = true
+own_scripts = false
+release_notes_read = "{record.also}"
+{_own_broker(record)}"""
+
+
+def _own_broker(record: LabRecord) -> str:
+    """The images of both releases hold the RabbitMQ of Debian 12, not the version of Kolla's own images."""
+    if record.controllers == 1:
+        return ""
+    return "".join(f'{own_image_answer(name)} = "{BROKER}"\n' for name in (record.release, record.also))
 
 
 def globals_yml(record: LabRecord) -> str:
