@@ -102,7 +102,7 @@ def fetch_wheels(pins: Pins, wheelhouse: Path, *, progress: Progress | None = No
 
 
 def _fill(toolchain: Toolchain, pins: Pins, choice: Choice, wheelhouse: Path | None, say: Progress) -> None:
-    check_space(toolchain.dir.parent)
+    check_space(toolchain.dir.parent, NEEDED_BYTES)
     say(f"Python {choice.interpreter.version} ({choice.interpreter.path})")
     if not choice.tested:
         say(f"note: kolla-ansible {pins.kolla_ansible} names only Python {', '.join(pins.python_tested)} as supported")
@@ -230,7 +230,7 @@ def _fits(toolchain: Toolchain, pins: Pins) -> bool:
     return fits and not verify(toolchain)
 
 
-def check_space(folder: Path, needed: int = NEEDED_BYTES) -> None:
+def check_space(folder: Path, needed: int) -> None:
     """Raises EnvironmentMissingError when less than `needed` bytes are free."""
     free = shutil.disk_usage(folder).free
     if free < needed:
