@@ -16,6 +16,7 @@ from upgrader.findings import (
     find_path,
     in_order,
     judge_hops,
+    judge_own_checks,
     judge_site,
     missing,
     newest_plannable,
@@ -192,3 +193,21 @@ def test_questions_stand_once_with_their_words() -> None:
     assert missing(first) == ("enable_x is not known",)
     known = first.model_copy(update={"unknown": False})
     assert (asked(known), missing(known), questions((known,))) == ((), (), ())
+
+
+def test_checks_of_the_services_that_nobody_ran_are_told() -> None:
+    from tests.cloud_kit.facts import cloud, container, host
+    from upgrader.observed import Observed, UpgradeCheck
+
+    path = find_path(graph(), EXACT, target="2025.1")
+    facts = cloud(host("ctl1", container("nova_api", "2024.1")))
+    (silent,) = judge_own_checks(path, facts)
+    assert (silent.id, silent.code, silent.severity) == ("upgrade-checks-not-run", Code.WARNING, "advised")
+    assert silent.hop == "2024.1→2024.2" and "images of 2024.2 are not pulled" in silent.message
+    check = UpgradeCheck(service="nova", release="2024.2", code=2, checks=(("Computes", "Failure", "cmp1 is old"),))
+    asked = facts.model_copy(update={"observed": Observed(upgrade_checks=(check,))})
+    (bad,) = judge_own_checks(path, asked)
+    assert (bad.id, bad.hop, bad.blocks) == ("upgrade-check-nova-2024.2", "2024.1→2024.2", True)
+    assert not accept_all((bad,), {bad.id: "it is gone"})[0].blocks
+    assert judge_own_checks(path, cloud(host("ctl1", container("mariadb", "2024.1")))) == ()
+    assert judge_own_checks(Path("2024.1", "2024.1", ()), facts) == ()

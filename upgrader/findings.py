@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from upgrader.by_hand import typed_action
 from upgrader.errors import RefusedError
 from upgrader.facts.heads import ReleaseNames
+from upgrader.facts.upgrade_checks import chosen
 from upgrader.gates import judge
 from upgrader.gates.baseline import PREFIX, baseline
 from upgrader.graph import Hop, ReleaseGraph
@@ -26,10 +27,12 @@ from upgrader.probes.disk import disk
 from upgrader.probes.galera import galera
 from upgrader.probes.heads import heads
 from upgrader.probes.services import judge_services
+from upgrader.probes.upgrade_checks import judge_upgrade_checks
 from upgrader.record import SiteRecord
 
 CHECKLIST = "checklist"
 """What a check judged, besides hops and the cloud itself (an empty name), when the checklist was asked for."""
+NOT_ASKED = "upgrade-checks-not-run"
 _OF_THE_CLOUD = frozenset({"mixed-releases", "unknown-source"})
 """Reasons against a path that lie in the cloud: a check tells them as findings beside everything else."""
 
@@ -127,6 +130,27 @@ def judge_hops(graph: ReleaseGraph, path: Path, record: SiteRecord) -> tuple[Fin
     gates = (finding for finding in judge(graph, path.hops, record.with_own_groups) if finding.id not in covered)
     brokers = judge_broker(graph, path.hops, plans_of(graph, path.hops, record, typed_action()))
     return (*judge_host_systems(graph, path.hops, record.facts), *brokers, *gates)
+
+
+def judge_own_checks(path: Path, facts: CloudFacts) -> tuple[Finding, ...]:
+    """What the services' own upgrade checks of the first hop's target said, or that nobody asked them yet."""
+    if not path.hops or not chosen(facts):
+        return ()
+    hop, checks = path.hops[0], facts.observed.upgrade_checks
+    if checks is None:
+        return (
+            Finding(
+                id=NOT_ASKED,
+                code=Code.WARNING,
+                severity="advised",
+                hop=hop_name(hop),
+                message=f"the services' own upgrade checks were not run: images of {hop.target} are not pulled",
+                why="They run in the target's images. Stage pull runs them as soon as the images are there, before "
+                "anything is changed, and ends the hop where one fails.",
+                fix=(f"pull the images of {hop.target} on the hosts days before the window, then check again",),
+            ),
+        )
+    return tuple(finding.model_copy(update={"hop": hop_name(hop)}) for finding in judge_upgrade_checks(checks))
 
 
 def judge_cloud(facts: CloudFacts, names: ReleaseNames, release: str, room: Room) -> tuple[Finding, ...]:

@@ -17,6 +17,7 @@ from upgrader.status import NO_RUN, Evidence, InFlight, Report, Seen, Verdict, j
 
 if TYPE_CHECKING:
     from upgrader.journal.lease import Card
+    from upgrader.model import CloudFacts
 
 OBSERVED = "observed.json"
 """The last observation of the cloud, beside the journal: CloudFacts as `plan` and `status --observe` leave it."""
@@ -112,6 +113,16 @@ def last_seen(site: Site) -> Seen | None:
     try:
         return seen_of(document) if document else None
     except (KeyError, TypeError, ValueError):
+        return None
+
+
+def facts_seen(site: Site) -> CloudFacts | None:
+    """The last observation that was kept, whole; None when there is none, or another version of this tool kept it."""
+    from upgrader.model import CloudFacts
+
+    try:
+        return CloudFacts.model_validate_json((site.state_dir / OBSERVED).read_bytes())
+    except (OSError, ValueError):
         return None
 
 

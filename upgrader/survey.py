@@ -10,7 +10,7 @@ import secrets
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -20,7 +20,8 @@ from upgrader.errors import ConfigError, EnvironmentMissingError
 from upgrader.facts.binding import bind
 from upgrader.facts.names import release_names
 from upgrader.facts.observe import observe
-from upgrader.findings import Path, Room, find_path, in_order, judge_checklist, judge_site, with_life
+from upgrader.facts.upgrade_checks import pulled, upgrade_checks
+from upgrader.findings import Path, Room, find_path, in_order, judge_checklist, judge_own_checks, judge_site, with_life
 from upgrader.graph import ReleaseGraph
 from upgrader.journal import FindingMemory, open_journal
 from upgrader.journal.place import exists
@@ -142,7 +143,8 @@ def judged(
 ) -> tuple[Finding, ...]:
     """Every finding of a look, with what the journal remembers of it; the production checklist where it is wanted.
 
-    `own_files`: passwords.yml and the inventory are tried against every hop too, which takes a second or two for each.
+    `own_files`: passwords.yml and the inventory are tried against every hop too, which takes a second or two for each,
+    and what `ask_services` heard is judged.
     """
     room = Room(site.min_free_bytes, (local_disk(site.backup_dir), local_disk(site.state_dir)))
     found = judge_site(graph, sight.path, sight.record, release_names(graph), room)
@@ -150,12 +152,34 @@ def judged(
         found += judge_checklist(sight.record, sight.path.source)
     troubles = sight.troubles
     if own_files:
+        found += judge_own_checks(sight.path, sight.record.facts)
         running = sight.record.facts.observed.containers
         files = judge_own_files(site, sight.path.hops, sight.inventory, running=running)
         # one finding for the whole path says more than one per hop, and one of a kind is enough
         troubles = tuple(one for one in troubles if one.id not in {"groups-missing", *(file.id for file in files)})
         found += files
     return with_life((*troubles, *found), memory_of(site))
+
+
+def ask_services(site: Site, graph: ReleaseGraph, sight: Sight, *, say: Say = _silent) -> Sight:
+    """The same look with the services' own upgrade checks of the first hop's target, where its images are on the
+    hosts; one play, some seconds for each service. Without such images the look is returned as it is.
+    """
+    facts = sight.record.facts
+    if not sight.path.hops or not pulled(facts, sight.path.hops[0].target):
+        return sight
+    target = sight.path.hops[0].target
+    say(f"Asking the services' own upgrade checks of {target} …")
+    toolchain = looking_glass(site, graph, sight.path.source)
+    folder = _look_folder(site, "upgrade-checks")
+    runner = runner_of(site, toolchain, secrets=sight.passwords is not None)
+    try:
+        checks = upgrade_checks(site, toolchain, runner, folder, facts, target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    observed = facts.observed.model_copy(update={"upgrade_checks": checks})
+    seen = facts.model_copy(update={"observed": observed})
+    return replace(sight, record=sight.record.model_copy(update={"facts": seen}))
 
 
 def memory_of(site: Site) -> FindingMemory:

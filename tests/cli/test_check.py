@@ -16,6 +16,7 @@ from upgrader.journal import open_journal
 from upgrader.kolla.passwords import secret_values
 from upgrader.record_file import read_record, write_record
 from upgrader.sandbox.create import create_sandbox
+from upgrader.sandbox.faults import damage_answer
 
 Capture = pytest.CaptureFixture[str]
 BROKEN = {"from": "2025.1", "to": "2025.2", "settings": {"enable_proxysql": "no"}}
@@ -234,3 +235,27 @@ def test_what_came_up_since_the_plan_stops_at_preflight(tmp_path: Path, capsys: 
     code, document = on(site, capsys)
     assert code == 3
     assert any(row["id"].startswith("host-os-") and row["blocks"] for row in document["findings"])
+
+
+@pytest.mark.slow
+def test_a_service_of_the_target_that_refuses_stops_the_hop_before_anything_changes(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    """Not asked before its images are there; then it refuses; taken by id, the hop goes on."""
+    root = tmp_path / "cloud"
+    site = load_site(create_sandbox(root, "2025.1", hosts=(1, 0, 0), services=()))
+    name, place = "upgrade-check-keystone-2025.2", ("--site", str(site.file))
+    _, before = on(site, capsys)
+    assert "upgrade-checks-not-run" in [row["id"] for row in before["findings"]]
+    damage_answer(root, "keystone-status", code=2, details="a table is missing")
+    run = ["run", "--to", "2025.2", *place, "--auto-approve", "--accept", "not-rehearsed=a test"]
+    assert main(run) == 6
+    said = capsys.readouterr().err
+    assert "services of 2025.2 refuse this cloud" in said and "no running service was changed" in said
+    code, asked = on(site, capsys)
+    found = {row["id"]: row for row in asked["findings"]}
+    assert code == 3 and found[name]["blocks"] and found[name]["evidence"] == "a table is missing"
+    assert "upgrade-checks-not-run" in asked["settled"]
+    code, taken = on(site, capsys, "--accept", name, "--reason", "it is made by hand")
+    assert code == 0, [row["id"] for row in taken["findings"] if row["blocks"]]
+    assert main(["resume", *place, "--auto-approve"]) == 0, capsys.readouterr().err

@@ -17,7 +17,7 @@ from upgrader.facts.inside import rabbitmq
 from upgrader.facts.said import Said
 from upgrader.facts.services import ANSWERS, DATABASE_ANSWER, service_values, services_of
 from upgrader.facts.stores import ovn_facts
-from upgrader.facts.upgrade_checks import RUN, check_table, chosen, read_checks
+from upgrader.facts.upgrade_checks import RUN, check_table, chosen, pulled, read_checks
 from upgrader.model import HostFacts
 from upgrader.observed import Observed, UpgradeCheck
 from upgrader.runner.base import PlayResult
@@ -316,3 +316,22 @@ def test_upgrade_checks_run_where_the_api_runs() -> None:
 
     stopped = host("ctl1", container("nova_api", state="exited"), container("keystone"))
     assert chosen(cloud(stopped, host("ctl2", container("nova_api")))) == {"keystone": "ctl1", "nova": "ctl2"}
+
+
+@pytest.mark.parametrize(
+    ("image", "there"),
+    [
+        ("reg:4000/kolla/nova-api:2025.2-debian-bookworm", True),
+        ("reg:4000/kolla/nova-api:2025.1-debian-bookworm", False),
+        ("reg:4000/kolla/nova-api-other:2025.2", False),
+        ("kolla/nova-api:2025.2", False),
+    ],
+)
+@pytest.mark.parametrize("tag", [":2025.1-debian-bookworm", f"@sha256:{'0' * 64}", ""])
+def test_images_of_the_target_are_told_by_their_reference(image: str, there: bool, tag: str) -> None:
+    from tests.cloud_kit.facts import cloud
+
+    own = container("nova_api", image=f"reg:4000/kolla/nova-api{tag}")
+    assert pulled(cloud(host("ctl1", own, images=("x:1", image))), "2025.2") is there
+    # on another host than the one that would run it, they are of no use
+    assert not pulled(cloud(host("ctl1", own), host("ctl2", images=(image,))), "2025.2")

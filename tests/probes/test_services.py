@@ -177,7 +177,8 @@ def test_upgrade_checks() -> None:
         [check("nova", 2, checks=rows), check("keystone", 1, checks=rows), check("heat", None, error="no image")]
     )
     assert [(item.id, item.code, item.evidence, item.unknown) for item in findings] == [
-        ("upgrade-check-nova", F, "cmp1 is old", False),
-        ("upgrade-check-keystone", W, "soon", False),
-        ("upgrade-check-heat", W, "no image", True),
+        ("upgrade-check-nova-2025.2", F, "cmp1 is old", False),
+        ("upgrade-check-keystone-2025.2", W, "soon", False),
+        ("upgrade-check-heat-2025.2", W, "no image", True),
     ]
+    assert [item.overridable for item in findings] == [True, False, False], "the operator may know better"

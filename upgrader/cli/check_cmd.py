@@ -79,7 +79,9 @@ def check(
         from upgrader.cli.driving import site_of
 
         site = site_of(given)
-        checked, seen = _of_site(site, graph, source, to, baseline=baseline or accept.startswith("baseline-"), more=explain, say=say)
+        checked, seen = _of_site(
+            site, graph, source, to, baseline=baseline or accept.startswith("baseline-"), more=explain, say=say
+        )
     if record is not None:
         from upgrader.record_file import write_record
 
@@ -143,22 +145,24 @@ def _silent(_line: str) -> None:
 def _of_site(
     site: Site, graph: ReleaseGraph, source: str, to: str, *, baseline: bool, more: str, say: Callable[[str], None]
 ) -> tuple[Checked, SiteRecord]:
-    from upgrader.survey import judged, survey
+    from upgrader.survey import ask_services, judged, survey
 
     names = frozenset({more}) if more.isidentifier() else frozenset()
     sight = survey(site, graph, start=source, target=to, whole=False, more=names, say=say)
+    sight = ask_services(site, graph, sight, say=say)
     found = judged(site, graph, sight, checklist=baseline, own_files=True)
     return _checked(graph, sight.path, sight.record, found), sight.record
 
 
 def _of_record(graph: ReleaseGraph, file: Path, source: str, to: str, *, baseline: bool) -> tuple[Checked, SiteRecord]:
     from upgrader.facts.names import release_names
-    from upgrader.findings import Room, find_path, judge_checklist, judge_site
+    from upgrader.findings import Room, find_path, judge_checklist, judge_own_checks, judge_site
     from upgrader.record_file import read_record
 
     record = read_record(file)
     path = find_path(graph, record.facts.reading, source, to)
     found = judge_site(graph, path, record, release_names(graph), Room(0))
+    found += judge_own_checks(path, record.facts)
     if baseline:
         found += judge_checklist(record, path.source)
     return _checked(graph, path, record, found, unrecorded=f"judged from {file}"), record

@@ -14,6 +14,7 @@ from upgrader.config import Site
 from upgrader.facts.parse import sections
 from upgrader.facts.plays import own_play
 from upgrader.facts.said import text
+from upgrader.kolla.images import parse_reference
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts
 from upgrader.observed import UpgradeCheck
@@ -71,6 +72,17 @@ def chosen(facts: CloudFacts) -> dict[str, str]:
                 found[service] = host.name
                 break
     return found
+
+
+def pulled(facts: CloudFacts, release: str) -> bool:
+    """Whether an image of `release` lies where one of the checks would run; told by its reference alone."""
+    for service, name in chosen(facts).items():
+        host = next(host for host in facts.hosts if host.name == name)
+        own = next(seen for seen in host.containers if seen.name == CONTAINERS[service])
+        start = f"{parse_reference(own.image).repository}:{release}"
+        if any(reference.startswith(start) for reference in host.images or ()):
+            return True
+    return False
 
 
 def read_checks(result: PlayResult, places: dict[str, str], release: str) -> tuple[UpgradeCheck, ...]:

@@ -7,26 +7,30 @@ said() { printf '@@failed %s %s\n' "$1" "$(printf '%s' "$2" | tr '\r\n' '  ' | c
 errors=$(mktemp) || exit 0
 trap 'rm -f "$errors"' EXIT
 
+# asked once: every call of the engine's program costs time on each service
+images=$(limited 30 image ls --format '{{.Repository}}:{{.Tag}}' 2>"$errors") || unlisted=$(cat "$errors")
+
 check() {
-  local service=$1 container=$2 facts image config repository target code=0
+  local service=$1 container=$2 name="upgrader_check_$1_$$" facts image config repository target code=0
   echo "@@$service"
   facts=$(limited 20 inspect --type container \
     --format '{{.Config.Image}}|{{range .Mounts}}{{if eq .Destination "/var/lib/kolla/config_files"}}{{.Source}}{{end}}{{end}}' \
     "$container" 2>"$errors") || { said "$service" "$(cat "$errors")"; return; }
   image=${facts%%|*} config=${facts#*|}
-  repository=${image%:*}
-  target=$(limited 30 image ls --format '{{.Repository}}:{{.Tag}}' 2>"$errors" \
-    | awk -v start="$repository:$release" 'index($0, start) == 1' | head -n 1)
+  repository=${image%%@*}
+  case ${repository##*/} in *:*) repository=${repository%:*} ;; esac
+  [ -z "${unlisted:-}" ] || { said "$service" "its images cannot be listed: $unlisted"; return; }
+  target=$(printf '%s\n' "$images" | awk -v start="$repository:$release" 'index($0, start) == 1' | head -n 1)
   [ -n "$target" ] || { said "$service" "no image of $release was pulled from $repository"; return; }
   [ -n "$config" ] || { said "$service" "its configuration folder is not known"; return; }
-  limited 150 run --rm --name "upgrader_check_$service" --network host -e KOLLA_CONFIG_STRATEGY=COPY_ALWAYS \
+  # it ends itself: a client that was killed leaves its container behind, and the engine removes one that ends
+  limited 150 run --rm --name "$name" --network host -e KOLLA_CONFIG_STRATEGY=COPY_ALWAYS \
     -v "$config:/var/lib/kolla/config_files:ro" "$target" bash -c \
     'sudo -E kolla_set_configs >/dev/null 2>&1 || { echo "its configuration cannot be laid out" >&2; exit 254; }
      sudo kolla_copy_cacerts >/dev/null 2>&1; mkdir -p "/var/log/kolla/$1" 2>/dev/null
      command -v "$1-status" >/dev/null || { echo "the image has no $1-status" >&2; exit 253; }
-     exec "$1-status" upgrade check' upgrader "$service" 2>"$errors" || code=$?
-  # a client that was killed by the time limit leaves its container behind
-  case $code in 124 | 137) limited 30 rm -f "upgrader_check_$service" >/dev/null 2>&1 ;; esac
+     exec timeout -k 5 140 "$1-status" upgrade check' upgrader "$service" 2>"$errors" || code=$?
+  case $code in 124 | 137) limited 30 rm -f "$name" >/dev/null 2>&1 ;; esac
   echo "code $code"
   case $code in
     0 | 1 | 2) ;;
