@@ -85,7 +85,7 @@ def survey(
     toolchain = looking_glass(site, graph, start or settings.get("openstack_release", ""))
     inventory = read_inventory(toolchain, site.inventory, site.vault_password_file)
     names, troubles = _names(site, toolchain, whole=whole)
-    facts = look(site, graph, toolchain, inventory, heads=names is not None, say=say)
+    facts = look(site, graph, toolchain, inventory, heads=names is not None, services=True, say=say)
     if names is None:
         facts = facts.model_copy(update={"heads_error": "databases were not asked, for passwords.yml cannot be read"})
     path = find_path(graph, facts.reading, start, target)
@@ -204,17 +204,19 @@ def look(
     inventory: Inventory,
     *,
     heads: bool = True,
+    services: bool = False,
     say: Say = _silent,
 ) -> CloudFacts:
     """One observation of the cloud, kept beside the journal for `status`. The play's own files go away after it.
 
-    Without `heads` nothing is asked that needs a password.
+    Without `heads` nothing is asked that needs a password. `services`: with what gates judge, and the services' probes.
     """
     say(f"Looking at {site.name} ({len(inventory.hosts)} hosts) …")
     folder = _look_folder(site, "observe")
     runner = runner_of(site, toolchain, secrets=heads)
     try:
-        facts = observe(site, toolchain, runner, folder, release_names(graph), inventory=inventory, heads=heads)
+        names = release_names(graph)
+        facts = observe(site, toolchain, runner, folder, names, inventory=inventory, heads=heads, services=services)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     keep_seen(site, facts.document())

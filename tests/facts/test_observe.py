@@ -67,6 +67,22 @@ def test_no_host_at_all_is_an_error_in_ansibles_words(made: FolderCloud, tmp_pat
     assert caught.value.cloud == "Nothing was changed."
 
 
+@pytest.mark.parametrize(
+    ("asked", "services", "hosts"),
+    [({}, True, "b"), ({"services": False}, False, "upgrader_none"), ({"heads": False}, False, "upgrader_none")],
+)
+def test_services_are_asked_only_where_somebody_judges_their_answers(
+    tmp_path: Path, asked: dict[str, bool], services: bool, hosts: str
+) -> None:
+    made = make_cloud(tmp_path / "site", {"baremetal": ["a", "b"], "mariadb": ["a"], "keystone": ["a", "b"]})
+    runner = RecordingRunner(
+        {"observe": PlayResult("observe", "failed", 4, unreachable=(HostTrouble("a", LOOK, "no route"),))}
+    )
+    observe(made.site, made.toolchain, runner, tmp_path / "x", names(), inventory=made.inventory, **asked)
+    given = dict(runner.plays[0].extra_vars)
+    assert (given["upgrader_services"], given["upgrader_service_hosts"]) == (services, hosts)
+
+
 def test_the_play_names_passwords_only_by_their_file(made: FolderCloud, tmp_path: Path) -> None:
     runner = RecordingRunner(
         {"observe": PlayResult("observe", "failed", 4, unreachable=(HostTrouble("a", LOOK, "no route"),))}

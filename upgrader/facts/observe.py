@@ -41,15 +41,18 @@ def observe(
     *,
     inventory: HasHosts,
     heads: bool = True,
+    services: bool = True,
     on_event: EventSink | None = None,
     cancelled: Cancelled | None = None,
 ) -> CloudFacts:
     """One observation of every host of the cloud. `folder` is the play's own and must not exist yet.
 
     `heads=False` leaves the database servers alone (their hosts' `galera` stays None) and needs no passwords.
+    `services=False` asks neither the services nor for their records, which only gates and their probes judge: those
+    parts of `observed` stay unknown.
     Raises EnvironmentMissingError when the play could not look at any host at all, in Ansible's words.
     """
-    play = observe_play(site, toolchain, inventory, heads=heads)
+    play = observe_play(site, toolchain, inventory, heads=heads, services=services)
     result = runner.run(play, folder, on_event=on_event, cancelled=cancelled)
     return facts_of(site, result, inventory, names, heads=heads)
 
@@ -60,6 +63,7 @@ def observe_play(
     inventory: HasHosts,
     *,
     heads: bool = True,
+    services: bool = True,
     playbook: Path = _PLAYBOOK,
     values: Iterable[tuple[str, Any]] = (),
     collect: tuple[str, ...] = (),
@@ -71,7 +75,12 @@ def observe_play(
         "observe",
         playbook,
         cloud_hosts(inventory),
-        values=(("upgrader_heads", heads), *service_values(inventory, asked=heads), *values),
+        values=(
+            ("upgrader_heads", heads),
+            ("upgrader_services", heads and services),
+            *service_values(inventory, asked=heads and services),
+            *values,
+        ),
         collect=(LOOK, ANSWER, *ANSWERS, *collect),
         variables=heads,
     )

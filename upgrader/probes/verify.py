@@ -46,7 +46,9 @@ def look(
         ("upgrader_token_file", str(token_file or "")),
         ("upgrader_probes", str(PROBES)),
     ]
-    play = observe_play(site, toolchain, inventory, playbook=_PLAYBOOK, values=values, collect=(ANSWER,))
+    play = observe_play(
+        site, toolchain, inventory, services=False, playbook=_PLAYBOOK, values=values, collect=(ANSWER,)
+    )
     result = runner.run(play, folder, on_event=on_event, cancelled=cancelled)
     facts = facts_of(site, result, inventory, names)
     if not keystone or not servers:

@@ -39,7 +39,7 @@ def work(ctx: StageContext) -> None:
     toolchain, record = ctx.source_toolchain, QueueRecord.of(ctx.request)
     inventory = inventory_of(ctx, toolchain)
     with ctx.step("queues as they are") as evidence:
-        facts = look(ctx, toolchain, inventory)
+        facts = look(ctx, toolchain, inventory, services=True)
         broker = facts.observed.rabbitmq
         ctx.judge(whole(facts, strict=not record.begun), "RabbitMQ is not fit to be reset")
         answer, why = needs(ctx.hop.broker.demands, seen_queues(broker))

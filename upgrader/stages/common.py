@@ -23,8 +23,13 @@ INVENTORIES = "inventories"
 """Folder beside the journal for what Ansible said about plain INI inventories."""
 
 
-def look(ctx: StageContext, toolchain: Toolchain, inventory: Inventory, *, heads: bool = True) -> CloudFacts:
-    """Observe the cloud in a play of its own; an unreachable host ends the step, by name."""
+def look(
+    ctx: StageContext, toolchain: Toolchain, inventory: Inventory, *, heads: bool = True, services: bool = False
+) -> CloudFacts:
+    """Observe the cloud in a play of its own; an unreachable host ends the step, by name.
+
+    `services`: with what gates and the services' own probes judge, which costs as much again on database hosts.
+    """
     facts = observe(
         ctx.site,
         toolchain,
@@ -33,6 +38,7 @@ def look(ctx: StageContext, toolchain: Toolchain, inventory: Inventory, *, heads
         release_names(ctx.graph),
         inventory=inventory,
         heads=heads,
+        services=services,
         cancelled=ctx.attempt.cancelled,
     )
     keep(ctx, facts)

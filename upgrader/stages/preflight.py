@@ -44,7 +44,7 @@ def work(ctx: StageContext) -> None:
         plan_groups(ctx.site.inventory, inventory, ctx.graph.hop(ctx.hop.source, ctx.hop.target))
         evidence.append(f"globals say {ctx.hop.source}; {len(inventory.hosts)} hosts in the inventory")
     with ctx.step("cloud") as evidence:
-        facts = look(ctx, toolchain, inventory)
+        facts = look(ctx, toolchain, inventory, services=True)
         ctx.judge(_cloud(ctx, facts, inventory), "the cloud is not fit to be upgraded")
         evidence.append(f"{facts.reading.release} ({facts.reading.how}), database cluster whole, room enough")
     with ctx.step("gates of this hop") as evidence:
