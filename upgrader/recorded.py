@@ -17,9 +17,9 @@ from upgrader.gates import variables_needed
 from upgrader.graph import Hop, ReleaseGraph
 from upgrader.graph.broker import variables_wanted
 from upgrader.keeping import custom_files, custom_folder, custom_options, keeping
-from upgrader.kolla.globals_yml import Globals, globals_files, read_globals
 from upgrader.kolla.inventory import Inventory, plan_groups
 from upgrader.kolla.passwords import PasswordNames
+from upgrader.kolla.settings import site_settings
 from upgrader.kolla.toolchain import locate
 from upgrader.model import CloudFacts, Code, Finding, HostFacts
 from upgrader.record import Effective, SiteRecord
@@ -38,8 +38,8 @@ def record_of(
     groups_by_tool: tuple[str, ...] = (),
 ) -> SiteRecord:
     """What gates are given, from facts seen just now and what lies on this machine."""
-    folder = custom_folder(site, _settings(site).get("node_custom_config"))
-    files = custom_files(folder)
+    folder = _custom_folder(site)
+    files = custom_files(folder) if folder else None
     return SiteRecord(
         facts=facts,
         effective=effective,
@@ -50,7 +50,7 @@ def record_of(
         equal_passwords=names.equal if names else None,
         answers=site.answers,
         config_files=files,
-        config_options=None if files is None else custom_options(folder, files),
+        config_options=None if folder is None or files is None else custom_options(folder, files),
         keeping=keeping(site, names, inventory.hosts),
     )
 
@@ -89,15 +89,16 @@ def effective_of(
     folder: Folder,
     *,
     hosts: Sequence[HostFacts] = (),
+    hops: Sequence[Hop] = (),
     more: frozenset[str] = frozenset(),
     say: Callable[[str], None] = lambda _line: None,
 ) -> tuple[Effective, ...]:
     """Variables of each release, as its own Ansible computes them; where its toolchain is missing, what the published
     defaults alone can say.
 
-    `more` are names besides those that gates ask for. Contacts no host.
+    `hops`: only what their own gates ask for; `more` are names besides those. Contacts no host.
     """
-    wanted = variables_needed(graph) | variables_wanted(graph) | more
+    wanted = variables_needed(graph, hops) | variables_wanted(graph) | more
     found = []
     for release in dict.fromkeys(releases):
         try:
@@ -110,6 +111,9 @@ def effective_of(
     return tuple(found)
 
 
-def _settings(site: Site) -> Globals:
-    # any release from 2024.2 on reads the most files
-    return read_globals(globals_files(site.config_dir, "2024.2", site.extra_vars))
+def _custom_folder(site: Site) -> Path | None:
+    """None: the settings that name it are locked, which whoever looks has been told, and nobody knows where it is."""
+    try:
+        return custom_folder(site, site_settings(site).get("node_custom_config"))
+    except ConfigError:
+        return None

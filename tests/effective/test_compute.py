@@ -100,6 +100,59 @@ def test_other_names_and_other_facts_are_other_questions(case):
     assert here.compute(runner(said(a=everywhere(3))), hosts=facts).variables[0].value == "3"
 
 
+def test_a_part_of_a_remembered_answer_is_no_new_question(case):
+    here = case()
+    here.compute(runner(said(a=everywhere(1), b=everywhere(2))), "a", "b")
+    (found,) = here.compute(RecordingRunner(), "b").variables
+    assert (found.name, found.value) == ("b", "2")
+
+
+def moved(here: Case, line: str) -> None:
+    """What an upgrade does to globals.yml."""
+    text = here.site.globals_file.read_text()
+    here.site.globals_file.write_text(text.replace('openstack_release: "2025.1"', line))
+
+
+SETTING = {"kolla/globals.yml": 'openstack_release: "2025.1"  # ours\na: 1\n'}
+
+
+def test_the_releases_own_setting_counts_for_what_follows_from_it(case):
+    here, kept = case(SETTING), {**said(a=everywhere(1), tag=everywhere("x")), "follow": ["tag"]}
+    here.compute(runner(kept), "a", "tag")
+    moved(here, 'openstack_release: "2025.2"')
+    assert here.compute(RecordingRunner(), "a").variables[0].value == "1"
+    assert here.compute(runner(said(tag=everywhere("y"))), "tag").variables[0].value == '"y"'
+
+
+@pytest.mark.parametrize(
+    "line", ["openstack_release: >-\n  2025.2", "other: 1", 'openstack_release: "2025.1"\nmore: 1']
+)
+def test_any_other_change_of_that_line_is_asked_about(case, line: str):
+    here = case(SETTING)
+    here.compute(runner({**said(a=everywhere(1)), "follow": []}))
+    moved(here, line)
+    assert here.compute(runner(said(a=everywhere(2)))).variables[0].value == "2"
+
+
+def test_an_answer_that_does_not_tell_what_follows_is_no_answer_for_another_setting(case):
+    here = case(SETTING)
+    here.compute(runner(said(a=everywhere(1))))
+    moved(here, 'openstack_release: "2025.2"')
+    assert here.compute(runner(said(a=everywhere(2)))).variables[0].value == "2"
+
+
+def test_ansible_tells_what_follows_from_the_releases_own_setting(case):
+    files = {
+        "kolla/globals.yml": "openstack_release: '2025.1'\na: 1\n"
+        "tag: '{{ openstack_release }}-x'\nfull: 'i:{{ tag }}'\n"
+        "any: \"{{ vars['openstack' ~ '_release'] }}\"\n"
+    }
+    here = case(files)
+    here.compute(AnsibleRunner(), "a", "b", "sum", "tag", "full", "any", "openstack_release")
+    (kept,) = (json.loads(path.read_text()) for path in (here.site.state_dir / "effective").iterdir())
+    assert kept["follow"] == ["any", "full", "openstack_release", "tag"]
+
+
 @pytest.mark.parametrize("text", ["a: \"{{ lookup('env', 'HOME') }}\"\n", 'a: \'{{ query("file", "x") }}\'\n'])
 def test_what_depends_on_more_than_files_is_asked_every_time(case, text: str):
     here = case({"kolla/globals.yml": text})

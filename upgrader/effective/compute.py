@@ -58,8 +58,9 @@ def compute(
         released = Released(toolchain)
         facts = facts_for_ansible(hosts, _interfaces(own), _virtual(own))
         cloud = cloud_hosts(inventory)
-        key = remembered.key_of(site, released, own, wanted, {name: inventory.hosts[name] for name in cloud}, facts)
-        known = remembered.recall(site, release, key)
+        key = remembered.key_of(site, released, own, {name: inventory.hosts[name] for name in cloud}, facts)
+        setting = remembered.setting_of(own)
+        known = remembered.recall(site, release, key, wanted, setting)
         if known is not None:
             return known
         request = request_of(wanted, cloud, released, own, facts, without=locked)
@@ -78,7 +79,8 @@ def compute(
         release=release, by="toolchain", variables=tuple(_without_secrets(item, redactor) for item in variables)
     )
     if not locked:
-        remembered.remember(site, key, found)
+        # an answer that does not tell what follows from the release's own setting: then everything may
+        remembered.remember(site, key, found, wanted, setting, answer.get("follow", wanted))
     return found
 
 

@@ -65,10 +65,13 @@ def _needed(applies_if: str, satisfied_if: str) -> Condition:
     return applies.unless(compile_condition(satisfied_if)) if satisfied_if else applies
 
 
-def variables_needed(graph: ReleaseGraph) -> frozenset[str]:
-    """Every variable whose effective value conditions, the checks for production or a plan ask for."""
-    names: set[str] = set(VARIABLES)
-    for hop in (graph.hop(*edge) for edge in graph.edges):
+def variables_needed(graph: ReleaseGraph, hops: Sequence[Hop] = ()) -> frozenset[str]:
+    """Every variable whose effective value conditions, the checks for production or a plan ask for.
+
+    With `hops`, only what the conditions of these ask for, without the checks for production.
+    """
+    names: set[str] = set() if hops else set(VARIABLES)
+    for hop in hops or (graph.hop(*edge) for edge in graph.edges):
         removed = False
         for action in graph.actions(hop):
             try:

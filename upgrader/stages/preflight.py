@@ -13,8 +13,9 @@ from upgrader.findings import Path as HopPath
 from upgrader.findings import accept_all, judge_hops
 from upgrader.graph import Hop
 from upgrader.graph.broker import plans_of
-from upgrader.kolla.globals_yml import globals_files, read_globals
+from upgrader.kolla.globals_yml import globals_files, plan_edit
 from upgrader.kolla.inventory import Inventory, plan_groups
+from upgrader.kolla.settings import site_key, site_settings
 from upgrader.kolla.toolchain import Toolchain, verify
 from upgrader.model import BROKER_DUE, BROKER_WHY, CloudFacts, Code, Finding
 from upgrader.probes.containers import containers
@@ -40,7 +41,12 @@ def work(ctx: StageContext) -> None:
     with ctx.step("configuration") as evidence:
         inventory = inventory_of(ctx, toolchain)
         ctx.judge(_configuration(ctx), "the configuration does not fit the hop")
-        # an inventory that only a person can extend is said here, days before the window
+        # files that only a person can edit are named here, days before the window; nothing is written
+        plan_edit(
+            globals_files(ctx.site.config_dir, ctx.hop.target, ctx.site.extra_vars),
+            dict(ctx.hop.settings),
+            site_key(ctx.site),
+        )
         plan_groups(ctx.site.inventory, inventory, ctx.graph.hop(ctx.hop.source, ctx.hop.target))
         evidence.append(f"globals say {ctx.hop.source}; {len(inventory.hosts)} hosts in the inventory")
     with ctx.step("cloud") as evidence:
@@ -76,8 +82,7 @@ def _toolchain(ctx: StageContext, toolchain: Toolchain) -> tuple[Finding, ...]:
 
 
 def _configuration(ctx: StageContext) -> tuple[Finding, ...]:
-    files = globals_files(ctx.site.config_dir, ctx.hop.source, ctx.site.extra_vars)
-    said = read_globals(files).get("openstack_release")
+    said = site_settings(ctx.site, ctx.hop.source).get("openstack_release")
     if said in ("", ctx.hop.source):
         return ()
     message = f"openstack_release is {said} in the configuration, the cloud is to leave {ctx.hop.source}"
@@ -113,6 +118,7 @@ def _gates(ctx: StageContext, facts: CloudFacts, inventory: Inventory) -> tuple[
         ctx.attempt.runner(),
         ctx.attempt.play_folder,
         hosts=facts.hosts,
+        hops=path.hops,
     )
     names = password_names(ctx.site, ctx.target_toolchain)
     groups, missing = groups_of(ctx.site, inventory, path.hops)

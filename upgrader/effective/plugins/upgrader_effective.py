@@ -28,6 +28,9 @@ _LONGEST_ERROR = 400
 _ENOUGH = 8
 """Hosts on which a variable has to fail, each for itself, before it is unknown on all others too."""
 OWN_NAME = "inventory_hostname"
+RELEASE = "openstack_release"
+_ANYTHING = frozenset({"vars", "varnames", "lookup", "query", "q"})
+"""Words of a template with which it may look at variables that it does not name."""
 _MISSING = object()
 WITHHELD = "withheld: it holds a secret"
 
@@ -56,7 +59,23 @@ def answer(world: World, request: Vars) -> Vars:
         "inventory": inventory_definitions(world, secrets, request["names"]),
         "encrypted": {path: sorted(set(names) & set(request["names"])) for path, names in sealed.items()},
         "roles": {name: world.roles_of[name] for name in asked if name in world.roles_of},
+        "follow": following(world, secrets, asked),
     }
+
+
+def following(world: World, secrets: Secrets, asked: list[str]) -> list[str]:
+    """Which variables may have another value where the release is set to something else; more rather than fewer.
+
+    All of them where that holds for a secret, because whatever holds a secret is withheld.
+    """
+    signs = _ANYTHING | {RELEASE}
+
+    def follows(name: str) -> bool:
+        return any(world.closure(name, host) & signs for host in world.hosts if world.defined(name, host))
+
+    if any(follows(name) for name in secrets.names):
+        return asked
+    return [name for name in asked if follows(name)]
 
 
 def computed(world: World, secrets: Secrets, name: str) -> Vars:
