@@ -25,10 +25,10 @@ from upgrader.findings import Path, Room, find_path, in_order, judge_checklist, 
 from upgrader.graph import ReleaseGraph
 from upgrader.journal import FindingMemory, open_journal
 from upgrader.journal.place import exists
-from upgrader.kolla.globals_yml import globals_files, read_globals
 from upgrader.kolla.inventory import Inventory, read_inventory
 from upgrader.kolla.own_files import judge_own_files
 from upgrader.kolla.passwords import PasswordNames, names, secret_values
+from upgrader.kolla.settings import site_settings
 from upgrader.kolla.toolchain import Toolchain, locate
 from upgrader.kolla.vault import Vault
 from upgrader.model import Binding, CloudFacts, Code, Finding, Plan, ToolchainPin
@@ -42,6 +42,8 @@ from upgrader.status_read import keep_seen
 
 KEY = "binding.key"
 LOOKS = "looks"
+LOCKED = frozenset({"vault-password-missing", "wrong-vault-password"})
+"""Reasons of a file that is encrypted and was not opened."""
 Say = Callable[[str], None]
 
 
@@ -76,18 +78,21 @@ def survey(
 
     `start` helps to choose the toolchain to look with, and names the release where a cloud does not; `target` is by
     default the newest release that can be planned. `say` hears what goes on. With `whole`, a passwords.yml that cannot
-    be read is an error before anything is written; without, what needs no password is looked at all the same. `more`
-    are variables wanted besides those that gates ask for.
+    be read, or settings that are locked, are an error before anything is written; without, what needs neither is looked
+    at all the same. `more` are variables wanted besides those that gates ask for.
     Raises ConfigError for files that cannot be used, EnvironmentMissingError when no toolchain is built or no host
     could be looked at, RefusedError for a path that makes no sense.
     """
-    settings = read_settings(site)
+    _must_have_password_file(site)
+    settings, locked = _settings(site, whole=whole)
     toolchain = looking_glass(site, graph, start or settings.get("openstack_release", ""))
     inventory = read_inventory(toolchain, site.inventory, site.vault_password_file)
     names, troubles = _names(site, toolchain, whole=whole)
-    facts = look(site, graph, toolchain, inventory, heads=names is not None, services=True, say=say)
-    if names is None:
-        facts = facts.model_copy(update={"heads_error": "databases were not asked, for passwords.yml cannot be read"})
+    troubles = (*locked, *troubles)
+    facts = look(site, graph, toolchain, inventory, heads=not troubles, services=True, say=say)
+    if troubles:
+        closed = "the settings" if locked else "passwords.yml"
+        facts = facts.model_copy(update={"heads_error": f"databases were not asked, for {closed} cannot be read"})
     path = find_path(graph, facts.reading, start, target)
     effective = effective_of(
         site,
@@ -119,6 +124,34 @@ def _look_folder(site: Site, name: str) -> FilePath:
 def password_names(site: Site, toolchain: Toolchain) -> PasswordNames:
     """Names in passwords.yml. Raises ConfigError when it cannot be read, or its vault not be opened."""
     return names(site.passwords, _vault(site, toolchain))
+
+
+def _must_have_password_file(site: Site) -> None:
+    """Ansible starts nothing at all with a password file that is not there, and blames the inventory."""
+    if site.vault_password_file is not None and not site.vault_password_file.is_file():
+        raise ConfigError(
+            f"The vault password file {site.vault_password_file} does not exist "
+            "(upgrader.toml: secrets.vault_password_file).",
+            cloud="Nothing was looked at or changed.",
+            reason="vault-password-missing",
+        )
+
+
+def _settings(site: Site, *, whole: bool) -> tuple[Mapping[str, str], tuple[Finding, ...]]:
+    try:
+        return read_settings(site), ()
+    except ConfigError as error:
+        if whole or error.reason not in LOCKED:
+            raise
+        return {}, (
+            Finding(
+                id="settings-not-read",
+                code=Code.FAILURE,
+                message=error.message,
+                why="Databases were not asked, no variable of the cloud is known, and a hop could not edit the file.",
+                next=error.next_command,
+            ),
+        )
 
 
 def _names(site: Site, toolchain: Toolchain, *, whole: bool) -> tuple[PasswordNames | None, tuple[Finding, ...]]:
@@ -247,8 +280,7 @@ def looking_glass(site: Site, graph: ReleaseGraph, release: str) -> Toolchain:
 
 def read_settings(site: Site) -> Mapping[str, str]:
     """Scalars of globals.yml, globals.d and the site's further files, as they hold."""
-    # any release from 2024.2 on reads the most files; a file older releases would skip is rare and worth knowing
-    return read_globals(globals_files(site.config_dir, "2024.2", site.extra_vars)).values
+    return site_settings(site).values
 
 
 # ---------------------------------------------------------------- binding

@@ -138,6 +138,41 @@ def test_vault_passwords(cloud: Cloud) -> None:
     assert cloud("plan", "--to", "2024.2").code == 0
 
 
+def test_settings_that_are_locked(cloud: Cloud) -> None:
+    """globals.yml as a whole in the vault: named where nobody opens it, and a hop with the right password edits it."""
+    right, wrong = cloud.root / "right", cloud.root / "wrong"
+    right.write_text("right\n")
+    wrong.write_text("canary-wrong\n")
+    path, bare = cloud.kolla / "globals.yml", cloud.site.read_text()
+    path.chmod(0o640)
+    vault = [str(Path(sys.executable).with_name("ansible-vault")), "--vault-password-file", str(right), str(path)]
+    own = {**os.environ, "LC_ALL": "C.UTF-8"}
+    subprocess.run([vault[0], "encrypt", *vault[1:]], check=True, capture_output=True, env=own)
+    cases = {"": "no vault password file is named", "gone": "gone", str(wrong): "wrong vault password"}
+    for name, words in cases.items():
+        cloud.site.write_text(bare + (f'\n[secrets]\nvault_password_file = "{name}"\n' if name else ""))
+        before = cloud.as_it_is()
+        for verb in ("plan", "run"):
+            cloud(verb, "--to", "2024.2").is_clear(2, words)
+        if name == "gone":  # Ansible starts nothing then, so there is nothing to find
+            cloud("check", "--to", "2024.2").is_clear(2, words)
+            assert cloud.as_it_is() == before
+            continue
+        said = cloud("check", "--to", "2024.2", "--json")
+        assert said.code == 3, said.err
+        found = {row["id"]: row for row in json.loads(said.out)["findings"]}
+        assert words in found["settings-not-read"]["message"] and found["settings-not-read"]["blocks"]
+        assert "canary" not in said.out + said.err
+        assert cloud.as_it_is() == before
+    cloud.site.write_text(bare + f'\n[secrets]\nvault_password_file = "{right}"\n')
+    assert cloud("check", "--to", "2024.2").code == 0
+    said = cloud("run", "--to", "2024.2", *ACCEPT)
+    assert said.code == 0, said.err
+    assert path.read_bytes().startswith(b"$ANSIBLE_VAULT;") and path.stat().st_mode & 0o777 == 0o640
+    shown = subprocess.run([vault[0], "view", *vault[1:]], check=True, capture_output=True, env=own)
+    assert b'openstack_release: "2024.2"' in shown.stdout
+
+
 def test_no_engine_on_the_hosts(cloud: Cloud) -> None:
     lines = [line for line in cloud.site.read_text().splitlines() if not line.startswith("engine_command")]
     cloud.site.write_text("\n".join(lines).replace('engine = "docker"', 'engine = "docker"\nengine_command = "/no/x"'))

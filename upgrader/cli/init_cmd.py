@@ -81,6 +81,9 @@ def look(config_dir: Path, here: Path) -> Found:
         )
     passwords = config_dir / "passwords.yml"
     notes, vaulted = _passwords(passwords)
+    if _locked(settings):
+        notes += ("globals.yml is encrypted: set [secrets] vault_password_file, and look whether the engine is right",)
+        vaulted = True
     return Found(config_dir, tuple(_inventories(config_dir, here)), passwords, vaulted, _engine(settings), notes)
 
 
@@ -105,6 +108,14 @@ def _passwords(path: Path) -> tuple[tuple[str, ...], bool]:
     if vaulted:
         return ("passwords.yml is encrypted: set [secrets] vault_password_file",), True
     return (), False
+
+
+def _locked(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_VAULT)) == _VAULT
+    except OSError:
+        return False  # whoever reads it next says so
 
 
 def _engine(settings: Path) -> str:

@@ -1,20 +1,25 @@
 """globals.yml and globals.d: what holds, and changing single settings without touching anything else.
 
 Values are read as they are written: `openstack_release: 2025.1` is the text "2025.1", although YAML would make a
-number of it. An edit is planned first, proves that only the intended keys change, and is written later.
+number of it. An edit is planned first, proves that only the intended keys change, and is written later. A file that is
+encrypted as a whole is read and edited through Ansible Vault, and stays encrypted; its plain text is never on a disk.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
 from upgrader.durable import make_dir, write_atomic
 from upgrader.errors import ConfigError, StaleError
+from upgrader.kolla.vault import Vault, decrypt, encrypt, encrypted
 from upgrader.kolla.yaml_text import Entry, YamlText, parse, quoted, read_bytes
+
+Key = Callable[[], Vault | None]
+"""Gives what opens encrypted files; asked only when there is one."""
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TRUE = ("yes", "true", "on", "1", "y", "t")
@@ -41,7 +46,8 @@ class Globals:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A planned change of one file. `diff` holds the removed and added lines, nothing else of the file."""
+    """A planned change of one file. `diff` holds the removed and added lines, nothing else of the file; it is empty for
+    an encrypted one."""
 
     path: Path
     keys: tuple[str, ...]
@@ -70,12 +76,15 @@ def globals_files(config_dir: Path, release: str, extra: Sequence[Path] = ()) ->
     return (main, *found, *extra)
 
 
-def read_globals(files: Sequence[Path]) -> Globals:
-    """What holds after reading `files` in their order. Raises ConfigError naming file and line."""
+def read_globals(files: Sequence[Path], key: Key | None = None) -> Globals:
+    """What holds after reading `files` in their order.
+
+    Raises ConfigError naming file and line, or the encrypted file that `key` does not open.
+    """
     values: dict[str, str] = {}
     where: dict[str, tuple[Path, int]] = {}
     for path in files:
-        for entry in parse(read_bytes(path), path).entries:
+        for entry in _opened(path, key)[1].entries:
             where[entry.key] = (path, entry.line)
             values.pop(entry.key, None)
             if entry.kind == "scalar" and not entry.encrypted:
@@ -83,22 +92,27 @@ def read_globals(files: Sequence[Path]) -> Globals:
     return Globals(values, where)
 
 
-def plan_edit(files: Sequence[Path], settings: Mapping[str, str]) -> tuple[Edit, ...]:
+def plan_edit(files: Sequence[Path], settings: Mapping[str, str], key: Key | None = None) -> tuple[Edit, ...]:
     """Changes that make every one of `settings` hold, one per file that changes; nothing is written.
 
     A key is changed in the file that wins for it; a key that is nowhere is added to the first file. A setting that
     holds already is left alone, so planning twice is planning once. Raises ConfigError when a key cannot be
-    changed safely (not a one-line value, a file in braces, a value used by reference elsewhere).
+    changed safely (not a one-line value, a file in braces, a value used by reference elsewhere), and as `read_globals`.
     """
-    texts = [parse(read_bytes(path), path) for path in files]
+    opened = [_opened(path, key) for path in files]
     wanted: dict[int, dict[str, str]] = {}
-    for key, value in settings.items():
-        if not _KEY.fullmatch(key):
-            raise ConfigError(f"{key!r} is not a name of a setting.", reason="bad-key")
-        holders = [number for number, text in enumerate(texts) if text.get(key)]
-        wanted.setdefault(holders[-1] if holders else 0, {})[key] = value
-    edits = (_edit(texts[number], todo) for number, todo in sorted(wanted.items()))
-    return tuple(edit for edit in edits if edit is not None)
+    for name, value in settings.items():
+        if not _KEY.fullmatch(name):
+            raise ConfigError(f"{name!r} is not a name of a setting.", reason="bad-key")
+        holders = [number for number, (_, text) in enumerate(opened) if text.get(name)]
+        wanted.setdefault(holders[-1] if holders else 0, {})[name] = value
+    edits = []
+    for number, todo in sorted(wanted.items()):
+        data, text = opened[number]
+        edit = _edit(text, todo)
+        if edit is not None:
+            edits.append(_sealed(edit, data, key) if encrypted(data) else edit)
+    return tuple(edits)
 
 
 def apply_edit(edit: Edit, keep: Path) -> None:
@@ -133,6 +147,23 @@ def keep_copy(path: Path, content: bytes, keep: Path) -> None:
             return
         if copy.read_bytes() == content:
             return
+
+
+def _opened(path: Path, key: Key | None) -> tuple[bytes, YamlText]:
+    """The bytes as they lie there, and the plain text read."""
+    data = read_bytes(path)
+    if not encrypted(data):
+        return data, parse(data, path)
+    return data, parse(decrypt(data, path, key() if key else None), path)
+
+
+def _sealed(edit: Edit, data: bytes, key: Key | None) -> Edit:
+    """The same change of the encrypted file, with the label that `data` has; proved by opening it again."""
+    vault = key() if key else None
+    after = encrypt(edit.after, data, edit.path, vault)
+    if decrypt(after, edit.path, vault) != edit.after:
+        raise ConfigError(f"{edit.path} could not be encrypted again; it was left as it is.", reason="vault-failed")
+    return Edit(edit.path, edit.keys, (), data, after)
 
 
 def _edit(before: YamlText, settings: Mapping[str, str]) -> Edit | None:

@@ -17,8 +17,8 @@ from upgrader.facts.observe import observe
 from upgrader.facts.plays import group_hosts
 from upgrader.graph import services_of
 from upgrader.graph.queues import migration, needs, seen_queues, tags_of
-from upgrader.kolla.globals_yml import globals_files, read_globals
 from upgrader.kolla.inventory import Inventory
+from upgrader.kolla.settings import site_settings
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import BROKER_DONE, BrokerPlan, CloudFacts, Code, Finding
 from upgrader.observed import BrokerFacts
@@ -65,7 +65,7 @@ def planned(ctx: StageContext, facts: CloudFacts) -> BrokerPlan:
     """The migration as the plan has it; made now where the plan expected none and the hop's checks found one."""
     if ctx.hop.broker.migration != "no":
         return ctx.hop.broker
-    settings = read_globals(globals_files(ctx.site.config_dir, ctx.hop.source, ctx.site.extra_vars))
+    settings = site_settings(ctx.site, ctx.hop.source)
     fields = migration(
         ctx.graph,
         ctx.graph.hop(ctx.hop.source, ctx.hop.target),

@@ -15,6 +15,7 @@ from upgrader.durable import make_dir, write_atomic
 from upgrader.kolla.globals_yml import apply_edit, globals_files, plan_edit
 from upgrader.kolla.inventory import Inventory, apply_groups, plan_groups
 from upgrader.kolla.passwords import apply_merge, plan_merge
+from upgrader.kolla.settings import site_key
 from upgrader.model import CloudFacts
 from upgrader.stages.base import StageContext, StepFailed
 
@@ -28,7 +29,7 @@ def edit(ctx: StageContext, inventory: Inventory, facts: CloudFacts) -> list[str
     keep = _set_of(ctx) / BEFORE_EDIT
     done = []
     files = globals_files(ctx.site.config_dir, ctx.hop.target, ctx.site.extra_vars)
-    for change in plan_edit(files, dict(ctx.hop.settings)):
+    for change in plan_edit(files, dict(ctx.hop.settings), site_key(ctx.site)):
         apply_edit(change, keep)
         done.append(f"{change.path.name}: {', '.join(change.keys)}")
     merge = plan_merge(
@@ -53,7 +54,7 @@ def set_switches(ctx: StageContext, settings: Sequence[tuple[str, str]]) -> list
     """Set single settings where the source release reads them; says what was changed. May be done again."""
     files = globals_files(ctx.site.config_dir, ctx.hop.source, ctx.site.extra_vars)
     done = []
-    for change in plan_edit(files, dict(settings)):
+    for change in plan_edit(files, dict(settings), site_key(ctx.site)):
         apply_edit(change, _set_of(ctx) / BEFORE_EDIT)
         done.append(f"{change.path.name}: {', '.join(change.keys)}")
     return done or ["everything already says so"]
