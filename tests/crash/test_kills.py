@@ -1,7 +1,8 @@
 """Random kills on real Ansible: the verdict is always right, and nothing is ever run twice (T6).
 
 The play leaves marks that are not idempotent: every mark is to be found at most once, whatever was killed when, and
-whatever is tried afterwards. `success` may only be said when every mark is there. More rounds: UPGRADER_KILLS=20.
+whatever is tried afterwards. `success` may only be said when every mark is there. More rounds: UPGRADER_KILLS=20; all
+but the first are slow.
 """
 
 from __future__ import annotations
@@ -127,7 +128,9 @@ def strike(rng: random.Random, state: Path, attempt: str, victim: str, controlle
     return True
 
 
-@pytest.mark.parametrize("number", range(ROUNDS))
+@pytest.mark.parametrize(
+    "number", [pytest.param(number, marks=pytest.mark.slow if number else ()) for number in range(ROUNDS)]
+)
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_a_kill_at_a_random_moment(tmp_path: Path, victim: str, number: int) -> None:
     rng = random.Random(f"{victim}-{number}")  # noqa: S311

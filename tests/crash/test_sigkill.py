@@ -198,7 +198,7 @@ def both(point: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "way", [pytest.param(way, marks=pytest.mark.slow if way == "queues" else ()) for way in SCRIPTS]
+    "way", [pytest.param(way, marks=pytest.mark.slow if way in ("forward", "queues") else ()) for way in SCRIPTS]
 )
 def test_kills_along_a_way(servers: list[Server], ground: Ground, way: str) -> None:
     """Supervisors started as in earnest; one point in each leg, each leg another."""
@@ -207,11 +207,17 @@ def test_kills_along_a_way(servers: list[Server], ground: Ground, way: str) -> N
     assert schedule(servers[0], ground, way, kills, name="few", real=True) >= len(legs)
 
 
-def test_supervisor_and_controller_die_in_an_upgrade(servers: list[Server], ground: Ground) -> None:
-    for number, point in enumerate(("world.settings.before:1", "world.schema.after:1", "play.result:1")):
-        kills = {"pending": "engine.between:1", "upgrade": both(point)}
-        kills = {leg: kills.get(leg, "lease.card:1") for leg in ground.points["forward"]}
-        assert schedule(servers[0], ground, "forward", kills, name=f"both{number}") >= len(kills)
+@pytest.mark.parametrize(
+    "point",
+    [
+        "world.schema.after:1",
+        *(pytest.param(point, marks=pytest.mark.slow) for point in ("world.settings.before:1", "play.result:1")),
+    ],
+)
+def test_supervisor_and_controller_die_in_an_upgrade(servers: list[Server], ground: Ground, point: str) -> None:
+    kills = {"pending": "engine.between:1", "upgrade": both(point)}
+    kills = {leg: kills.get(leg, "lease.card:1") for leg in ground.points["forward"]}
+    assert schedule(servers[0], ground, "forward", kills, name=f"both-{point.partition(chr(58))[0]}") >= len(kills)
 
 
 def test_points_are_where_they_should_be(ground: Ground) -> None:

@@ -309,7 +309,7 @@ def run(examples, steps, *phases):
 
 
 def test_the_journal_is_its_model():
-    run(60, 50)
+    run(25, 50)
 
 
 @pytest.mark.slow

@@ -105,6 +105,7 @@ def test_redeploying_the_old_release_fails_on_a_changed_schema_and_works_on_a_re
     assert set(containers(small).values()) == {"2024.1"}
 
 
+@pytest.mark.slow
 def test_what_only_the_new_release_has_stays_behind_when_the_old_one_is_deployed(tmp_path: Path) -> None:
     root = tmp_path / "cloud"
     create_sandbox(root, "2025.1", (1, 0, 0), services=())
@@ -116,6 +117,7 @@ def test_what_only_the_new_release_has_stays_behind_when_the_old_one_is_deployed
     assert newer == {"keystone_httpd"}, "kolla-ansible of the old release does not know it, so it does not remove it"
 
 
+@pytest.mark.slow
 def test_a_failed_task_takes_its_host_out_and_leaves_the_others_to_go_on(cloud: Path) -> None:
     configure(cloud, "2024.2")
     add_fault(cloud, "fail", task="Restart nova-compute container", host="cmp1", message="no space left on device")
@@ -146,6 +148,7 @@ def test_a_host_out_of_reach_is_unreachable_for_these_plays_and_for_any_other(sm
     assert counts["cmp1"]["ok"] == 1
 
 
+@pytest.mark.slow
 def test_servers_are_replaced_one_after_the_other(ha_cloud: Path) -> None:
     configure(ha_cloud, "2024.2")
     output = play(ha_cloud, "2024.2", "upgrade").stdout
@@ -175,6 +178,7 @@ def test_kollas_own_backup_leaves_a_file_on_the_first_server_only(ha_cloud: Path
     assert [len(list((ha_cloud / "hosts" / host).glob(volume))) for host in ("ctl1", "ctl2", "ctl3")] == [1, 0, 0]
 
 
+@pytest.mark.slow
 def test_a_service_that_is_switched_off_is_left_alone(small: Path) -> None:
     path = small / "site" / "kolla" / "globals.d" / "services.yml"
     path.write_text(path.read_text() + 'enable_neutron: "no"\n')
@@ -186,6 +190,7 @@ def test_a_service_that_is_switched_off_is_left_alone(small: Path) -> None:
     assert migrations(small, "neutron") == []
 
 
+@pytest.mark.slow
 def test_a_private_tag_is_used_as_it_is_given(small: Path) -> None:
     path = small / "site" / "kolla" / "globals.d" / "services.yml"
     path.write_text(path.read_text() + "openstack_tag: golden-7\n")
