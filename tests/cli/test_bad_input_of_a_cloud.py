@@ -144,10 +144,10 @@ def test_settings_that_are_locked(cloud: Cloud) -> None:
     right.write_text("right\n")
     wrong.write_text("canary-wrong\n")
     path, bare = cloud.kolla / "globals.yml", cloud.site.read_text()
-    path.chmod(0o640)
     vault = [str(Path(sys.executable).with_name("ansible-vault")), "--vault-password-file", str(right), str(path)]
     own = {**os.environ, "LC_ALL": "C.UTF-8"}
     subprocess.run([vault[0], "encrypt", *vault[1:]], check=True, capture_output=True, env=own)
+    path.chmod(0o640)
     cases = {"": "no vault password file is named", "gone": "gone", str(wrong): "wrong vault password"}
     for name, words in cases.items():
         cloud.site.write_text(bare + (f'\n[secrets]\nvault_password_file = "{name}"\n' if name else ""))

@@ -300,13 +300,15 @@ def test_a_table_of_upgrade_checks() -> None:
 
 
 def test_upgrade_checks_that_ran_and_that_did_not() -> None:
-    stdout = f"@@nova\n{TABLE}code 2\n@@keystone\n@@failed keystone no image of 2025.2 was pulled\n@@cinder\ncode 255\n"
-    places = {"keystone": "ctl1", "nova": "ctl1", "cinder": "ctl1", "neutron": "ctl2"}
+    stdout = f"@@nova\n{TABLE}code 2\n@@keystone\n@@failed keystone no image of 2025.2 was pulled\n"
+    stdout += "@@cinder\ncode 255\n@@heat\noops\ncode 1\n"
+    places = {"keystone": "ctl1", "nova": "ctl1", "cinder": "ctl1", "heat": "ctl1", "neutron": "ctl2"}
     result = PlayResult("upgrade-checks", "successful", 0, collected={RUN: {"ctl1": {"stdout": stdout}}})
-    keystone, nova, cinder, neutron = read_checks(result, places, "2025.2")
+    keystone, nova, cinder, heat, neutron = read_checks(result, places, "2025.2")
     assert keystone == UpgradeCheck(service="keystone", release="2025.2", error="ctl1: no image of 2025.2 was pulled")
     assert (nova.code, len(nova.checks), nova.error) == (2, 3, "")
     assert (cinder.code, cinder.error) == (None, "ctl1: it told no result")
+    assert (heat.code, heat.error) == (None, "ctl1: it told no result"), "code 1 is also that of a program that broke"
     assert neutron.code is None
     assert neutron.error.startswith("ctl2: ")
 

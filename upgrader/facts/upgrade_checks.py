@@ -101,14 +101,15 @@ def read_checks(result: PlayResult, places: dict[str, str], release: str) -> tup
             continue
         lines = said.get(service)
         code = next((int(match[1]) for line in lines if (match := re.fullmatch(r"code (\d+)", line))), None)
+        table = check_table(lines)
         error = f"{host}: {said.failed[service]}" if service in said.failed else ""
         found.append(
             UpgradeCheck(
                 service=service,
                 release=release,
-                code=code if code in (0, 1, 2) and not error else None,
-                checks=check_table(lines),
-                error=error or ("" if code in (0, 1, 2) else f"{host}: it told no result"),
+                code=code if code in (0, 1, 2) and table and not error else None,
+                checks=table,
+                error=error or ("" if code in (0, 1, 2) and table else f"{host}: it told no result"),
             )
         )
     return tuple(found)

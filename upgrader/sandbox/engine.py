@@ -50,8 +50,9 @@ def _dispatch(host: world.Host, words: list[str]) -> int:
             sys.stdout.write("".join(f"{name}\n" for name in host.containers()))
         case ["inspect", "--type", "container", "--format", form, *names] if form.startswith('{"name"') and names:
             return _inspect(host, names)
-        case ["inspect", "--type", "container", "--format", form, name] if form.startswith("{{.Config.Image}}|"):
-            sys.stdout.write(f"{(host.container(_existing(host, name)) or {})['image']}|{host.dir}/config\n")
+        case ["inspect", "--type", "container", "--format", form, name] if form.startswith("{{.Config.Image}}{{range"):
+            image = (host.container(_existing(host, name)) or {})["image"]
+            sys.stdout.write(f"{image}|{host.dir}/config:/var/lib/kolla/config_files\n")
         case ["run", "--rm", "--name", _, *rest] if rest[-2:-1] == ["upgrader"]:
             return _upgrade_check(host, rest)
         case ["image", "inspect", "--format", form, *images] if form.startswith("{") and images:
