@@ -89,8 +89,8 @@ def test_one_dead_host_spoils_a_play_that_went_well_elsewhere(tmp_path: Path) ->
     ("changes", "word"),
     [
         ({"expected_hosts": (*HOSTS, "delta")}, "never worked on: delta"),
-        ({"limit": "beta"}, "never worked on: alpha, gamma"),
-        ({"tags": ("nothing",)}, "never worked on: alpha, beta, gamma"),
+        pytest.param({"limit": "beta"}, "never worked on: alpha, gamma", marks=pytest.mark.slow),
+        pytest.param({"tags": ("nothing",)}, "never worked on: alpha, beta, gamma", marks=pytest.mark.slow),
         ({"tags": ("nothing",), "expected_hosts": ()}, "no host was worked on"),
     ],
 )
