@@ -127,8 +127,8 @@ def _hosts(case: Mapping[str, Any]) -> tuple[HostFacts, ...]:
         gone = case.get("without_containers", [])
         entry.pop("kind", None)
         given: dict[str, Any] = {
-            "engine": "docker", "engine_version": "27.5.1", "os": case.get("os", "debian-12"), "kernel": "6.1.0-28-amd64",
-            "sdk_version": "7.1.0", "volumes": (), "legacy_iptables": 0, **entry,
+            "engine": "docker", "engine_version": "27.5.1", "os": case.get("os", "debian-12"),
+            "kernel": "6.1.0-28-amd64", "sdk_version": "7.1.0", "volumes": (), "legacy_iptables": 0, **entry,
         }  # fmt: skip
         if not given.get("reachable", True):
             running = []
