@@ -18,7 +18,12 @@ def judge_upgrade_checks(checks: Iterable[UpgradeCheck]) -> tuple[Finding, ...]:
     found = tuple(finding for check in checks for finding in _one(check))
     if found or not checks:
         return found
-    return (good("upgrade-checks", f"{len(checks)} services find nothing against {checks[0].release}"),)
+    return (
+        good(
+            "upgrade-checks",
+            f"the upgrade checks of {checks[0].release} find nothing: {', '.join(check.service for check in checks)}",
+        ),
+    )
 
 
 def _one(check: UpgradeCheck) -> Iterable[Finding]:
