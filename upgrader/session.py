@@ -20,7 +20,7 @@ from upgrader.facts.names import release_names
 from upgrader.facts.reading import release_of
 from upgrader.graph import ReleaseGraph, load_graph, services_of
 from upgrader.journal import HopRow, Journal, Snapshot, acquire, open_journal
-from upgrader.kolla.inventory import Inventory, read_inventory
+from upgrader.kolla.inventory import INVENTORIES, Inventory, remembered_inventory
 from upgrader.model import CloudFacts, Code, HopPlan, Plan
 from upgrader.plan_file import read_plan, write_plan
 from upgrader.states import RUN_ENDED, AttemptState, State
@@ -94,7 +94,9 @@ class Session:
     def observe(self, release: str) -> tuple[CloudFacts, Inventory]:
         """One look at the cloud with the toolchain of `release`, kept for `status`."""
         toolchain = looking_glass(self.site, self.graph, release)
-        inventory = read_inventory(toolchain, self.site.inventory, self.site.vault_password_file)
+        inventory = remembered_inventory(
+            toolchain, self.site.inventory, self.site.vault_password_file, self.site.state_dir / INVENTORIES
+        )
         return look(self.site, self.graph, toolchain, inventory), inventory
 
     def look_at(self, hop: HopPlan) -> Look:

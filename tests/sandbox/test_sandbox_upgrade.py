@@ -130,6 +130,7 @@ def test_a_failed_task_takes_its_host_out_and_leaves_the_others_to_go_on(cloud: 
     assert found["ctl1", "heat_api"] == "2024.2"
 
 
+@pytest.mark.slow
 def test_a_host_out_of_reach_is_unreachable_for_these_plays_and_for_any_other(small: Path, tmp_path: Path) -> None:
     add_fault(small, "unreachable", host="cmp1")
     configure(small, "2024.2")

@@ -25,6 +25,8 @@ from upgrader.kolla.yaml_text import read_bytes
 if TYPE_CHECKING:
     from upgrader.graph import Hop
 
+INVENTORIES = "inventories"
+"""Folder beside the journal for what Ansible said about plain INI inventories."""
 _SECTION = re.compile(r"^\[([^\]:]+)(?::(\w+))?\]")
 _PLUGIN = re.compile(
     r"with '?(\w+)'? plugin:\s*(.*?)\s*(?=\[WARNING\]|\[ERROR\]|ERROR!|Failed to parse inventory with|<<<|\Z)",

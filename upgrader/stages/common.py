@@ -11,7 +11,7 @@ from upgrader.facts.names import release_names
 from upgrader.facts.observe import observe
 from upgrader.facts.plays import cloud_hosts
 from upgrader.kolla.commands import Action, play
-from upgrader.kolla.inventory import Inventory, missing_groups, remembered_inventory
+from upgrader.kolla.inventory import INVENTORIES, Inventory, missing_groups, remembered_inventory
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts
 from upgrader.runner.base import PlayResult
@@ -19,8 +19,6 @@ from upgrader.stages.base import StageContext, StepFailed
 from upgrader.status_read import keep_seen
 
 EXTRA_GROUPS = "groups.ini"
-INVENTORIES = "inventories"
-"""Folder beside the journal for what Ansible said about plain INI inventories."""
 
 
 def look(
