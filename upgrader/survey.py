@@ -25,7 +25,7 @@ from upgrader.findings import Path, Room, find_path, in_order, judge_checklist, 
 from upgrader.graph import ReleaseGraph
 from upgrader.journal import FindingMemory, open_journal
 from upgrader.journal.place import exists
-from upgrader.kolla.inventory import Inventory, read_inventory
+from upgrader.kolla.inventory import INVENTORIES, Inventory, read_inventory, remembered_inventory
 from upgrader.kolla.own_files import judge_own_files
 from upgrader.kolla.passwords import PasswordNames, names, secret_values
 from upgrader.kolla.settings import site_settings
@@ -226,7 +226,8 @@ def memory_of(site: Site) -> FindingMemory:
 def observe_site(site: Site, graph: ReleaseGraph, *, say: Say = _silent) -> CloudFacts:
     """Only the cloud itself, with whatever toolchain is built. Raises as `survey` does."""
     toolchain = looking_glass(site, graph, read_settings(site).get("openstack_release", ""))
-    inventory = read_inventory(toolchain, site.inventory, site.vault_password_file)
+    place = site.state_dir / INVENTORIES
+    inventory = remembered_inventory(toolchain, site.inventory, site.vault_password_file, place)
     return look(site, graph, toolchain, inventory, say=say)
 
 
