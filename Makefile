@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow lint lab-test lab-test-wide bench clean
+.PHONY: demo test test-slow test-published lint lab-test lab-test-wide bench clean
 demo: $(READY)
 	$(VENV)/bin/upgrader demo
 
@@ -13,6 +13,10 @@ test: $(READY)
 # Minutes: every crash point, the published packages, whole hops on the sandbox.
 test-slow: $(READY)
 	$(VENV)/bin/python -m pytest -n 2 -m slow
+
+# The slow tests that every change has to pass: the graph against PyPI, the fifteen random kills.
+test-published: $(READY)
+	$(VENV)/bin/python -m pytest -n 2 -m slow tests/release_graph tests/crash/test_kills.py
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
