@@ -320,6 +320,8 @@ class AllowedSteps(Record):
 
 class BrokerUsers(Record):
     tags: tuple[Text, ...]
+    notify_only: tuple[Text, ...]
+    """Tags of those that declare no queue of their own."""
 
 
 class QueueDemand(Record):

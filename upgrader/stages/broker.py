@@ -114,8 +114,13 @@ def _migrate(
     if ctx.request.after_interrupt:
         with ctx.step("restarts that an interruption swallowed") as evidence:
             evidence.append(restart_stale(ctx, toolchain, inventory))
+    declaring = set(record.services) - set(ctx.graph.rabbitmq.users.notify_only)
     with ctx.step("types of the new queues") as evidence:
-        evidence.append(await_broker(ctx, toolchain, inventory, lambda broker: mistyped(plan, broker)))
+
+        def fault(broker: BrokerFacts) -> str:
+            return mistyped(plan, broker, expected=bool(declaring))
+
+        evidence.append(await_broker(ctx, toolchain, inventory, fault))
 
 
 def reset_queues(ctx: StageContext, toolchain: Toolchain, inventory: Inventory, record: QueueRecord) -> None:
@@ -195,14 +200,17 @@ def occupied(broker: BrokerFacts) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
 
-def mistyped(plan: BrokerPlan, broker: BrokerFacts) -> str:
-    """What is not as it should be after the services came back; empty when everything is."""
+def mistyped(plan: BrokerPlan, broker: BrokerFacts, *, expected: bool = True) -> str:
+    """What is not as it should be after the services came back; empty when everything is.
+
+    `expected`: a service that declares queues of its own came back.
+    """
     answer, why = needs(plan.demands, seen_queues(broker))
     if answer != "no":
         return why
-    if not (broker.quorum_queues or broker.stream_queues):
+    if expected and not (broker.quorum_queues or broker.stream_queues):
         return "no service has declared a queue yet"
-    if plan.streams and plan.demands == "durable" and not broker.stream_queues:
+    if expected and plan.streams and plan.demands == "durable" and not broker.stream_queues:
         return "no fanout is a stream yet"
     if broker.under_replicated_queues is None:
         return broker.error or "it gave no counts of replicas"
