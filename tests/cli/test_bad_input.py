@@ -162,7 +162,11 @@ def test_a_folder_in_place_of_the_site_file(call: Call, site: Site) -> None:
         ("globals.yml", b"a: 1\nb: 2\na: 3\n", ("line 3", "the key a is there twice (first in line 1)")),
         ("globals.yml", b"a: \xff\n", ("line 1", "not UTF-8")),
         ("globals.yml", b"- a\n", ("`key: value` lines are expected",)),
-        ("globals.yml", b"$ANSIBLE_VAULT;1.1;AES256\n3636\n", ("encrypted as a whole",)),
+        (
+            "globals.yml",
+            b"$ANSIBLE_VAULT;1.1;AES256\n3636\n",
+            ("encrypted with Ansible Vault", "secrets.vault_password_file"),
+        ),
         ("globals.d/zz.yml", b"a: 'open\n", ("globals.d/zz.yml", "not valid YAML")),
     ],
 )
