@@ -190,6 +190,16 @@ def test_a_result_causes_only_its_own_events(journal, result, event):
     assert hop(journal).state is State.PREFLIGHT
 
 
+def test_a_stage_is_passed_by_only_with_a_reason(journal):
+    begin(journal)
+    walk_to(journal, State.HOLD_BROKER)
+    with pytest.raises(InvariantError, match="has to be said"):
+        journal.move(0, Event.SKIP, "engine", "")
+    assert hop(journal).state is State.HOLD_BROKER
+    journal.move(0, Event.SKIP, "engine", "no queue has to be migrated")
+    assert hop(journal).state is State.HOLD_UPGRADE
+
+
 def test_a_failure_before_the_upgrade_is_clean_and_starts_over(journal):
     begin(journal)
     walk_to(journal, State.PULL)

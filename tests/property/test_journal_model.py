@@ -202,7 +202,14 @@ class JournalMachine(RuleBasedStateMachine):
         assume(event != "start")  # begin_hop is the way to say it
         self.both(
             lambda: self.model.move(index, event, actor, redeploy, restore),
-            lambda: self.journal.move(index, event, actor, "", redeploy_allowed=redeploy, restore_possible=restore),
+            lambda: self.journal.move(
+                index,
+                event,
+                actor,
+                "nothing to migrate" if event == "skip" else "",
+                redeploy_allowed=redeploy,
+                restore_possible=restore,
+            ),
         )
 
     @precondition(lambda self: self.model.hops and not self.model.attempt)

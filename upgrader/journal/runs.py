@@ -143,6 +143,8 @@ def move(
     row = row_of(hop.state, event)
     if row is None:
         raise InvariantError(f"a hop in {hop.state} cannot take {event}", reason="illegal-move")
+    if event is Event.SKIP and not reason:
+        raise InvariantError(f"why {hop.state} is passed by has to be said", reason="skip-without-reason")
     if event is Event.ACCEPT:
         accepted = {"name": f"{hop.state}", "reason": reason, "actor": actor}
         commit.append("accepted", accepted, run=run.id, hop=index)
