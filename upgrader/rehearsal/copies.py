@@ -36,7 +36,7 @@ WHERE t.table_type = 'BASE TABLE' AND c.table_schema IN ({names})
 ORDER BY 1, 2, 3
 """
 # scheme://user:secret@host:port,user:secret@host:port/… - every host after :// or after a comma before the next slash
-_HOST = r"(://|,)([^/@,[:space:]]*@)?[^/:,@?#[:space:]]+"
+_HOST = r"(://|,)([^/@,[:space:]]*@)?(\\[[^]]*\\]|[^/:,@?#[:space:]]+)"
 _LOCAL = r"^(127\\.[0-9.]+|localhost|\\[?::1\\]?)$"
 _AUTO_INCREMENT = re.compile(r" AUTO_INCREMENT=\d+")
 
