@@ -258,8 +258,9 @@ def play(journal, steps):
         elif action.event is Event.START:
             journal.begin_hop(0)
         else:
+            why = "nothing to migrate" if action.event is Event.SKIP else ""
             journal.move(
-                0, action.event, action.actor, "", redeploy_allowed=action.redeploy, restore_possible=action.restore
+                0, action.event, action.actor, why, redeploy_allowed=action.redeploy, restore_possible=action.restore
             )
 
 
