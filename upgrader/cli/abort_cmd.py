@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from upgrader.cli.driving import drive, live, must_have_run, site_of
-from upgrader.cli.verb import invocation, verb_app
+from upgrader.cli.verb import invocation, verb_app, with_site
 from upgrader.errors import LockedError, RefusedError
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def abort(
 
     write_atomic(site.state_dir / ABORT_REQUEST, reason or "aborted")
     try:
-        typer.echo(_abort(site, view, reason or "aborted by the operator", wait))
+        told = _abort(site, view, reason or "aborted by the operator", wait)
+        typer.echo(f"{told}\nNext:  {with_site('upgrader status', given.named)}")
     finally:
         clear_abort_request(site)
 
@@ -95,4 +96,4 @@ def _end(opened: Session, view: Live, reason: str) -> str:
     name = f" ({hop.name})" if hop else ""
     migrated = any(BROKER_DONE in row.facts for row in snapshot.hops if row.state.value == "aborted")
     done = "Queues were migrated on this hop" if migrated else "No running service was changed on this hop"
-    return f"Aborted. {done}{name}.\nNext:  upgrader status"
+    return f"Aborted. {done}{name}."

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from upgrader.cli.driving import must_have_run, site_of
-from upgrader.cli.verb import invocation, verb_app
+from upgrader.cli.verb import invocation, verb_app, with_site
 from upgrader.errors import RefusedError, UsageError
 
 if TYPE_CHECKING:
@@ -51,14 +51,14 @@ def approve(
             opened.journal.move(hop.index, Event.APPROVE, opened.actor, reason or "approved")
             done = f"Approved {hop.state.value.removeprefix('hold_')} of {hop.name}."
             if hop.state is State.HOLD_BROKER:
-                done += _outage(opened, snapshot, hop)
+                done += with_site(_outage(opened, snapshot, hop), given.named)
         else:
             raise RefusedError(
                 f"{hop.name} is in {hop.state}, which waits for no approval.",
                 next_command="upgrader status",
                 reason="nothing-to-approve",
             )
-    typer.echo(f"{done}\nNext:  upgrader resume")
+    typer.echo(f"{done}\nNext:  {with_site('upgrader resume', given.named)}")
 
 
 def _outage(opened: Session, snapshot: Snapshot, hop: HopRow) -> str:
