@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from upgrader.cli.verb import Invocation, invocation, verb_app, with_site
+from upgrader.cli.verb import Invocation, invocation, say, silent, verb_app, with_site
 from upgrader.errors import LockedError, RefusedError, UsageError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def check(
     graph = load_graph()
     if to:
         graph.release(to)  # a misspelt name is refused before the cloud is looked at
-    say = _silent if as_json else _say
+    narrate = silent if as_json else say
     if facts is not None:
         checked, seen = _of_record(graph, facts, source, to, baseline=baseline)
         site = None
@@ -80,7 +80,7 @@ def check(
 
         site = site_of(given)
         checked, seen = _of_site(
-            site, graph, source, to, baseline=baseline or accept.startswith("baseline-"), more=explain, say=say
+            site, graph, source, to, baseline=baseline or accept.startswith("baseline-"), more=explain, say=narrate
         )
     if record is not None:
         from upgrader.record_file import write_record
@@ -99,7 +99,7 @@ def check(
         from upgrader.cli.check_parts import further_parts
 
         more, pages = further_parts(
-            site, graph, checked.path.hops, config_diff=config_diff, patch=inventory_patch, details=details, say=say
+            site, graph, checked.path.hops, config_diff=config_diff, patch=inventory_patch, details=details, say=narrate
         )
     if as_json:
         import json
@@ -129,14 +129,6 @@ def _refuse_nonsense(accept: str, reason: str, facts: Path | None) -> None:
             next_command=f"upgrader check --accept {accept} --reason 'why'",
             reason="usage",
         )
-
-
-def _say(line: str) -> None:
-    typer.echo(line, err=True)
-
-
-def _silent(_line: str) -> None:
-    return
 
 
 # ---------------------------------------------------------------- looking and judging

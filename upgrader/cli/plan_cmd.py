@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from upgrader.cli.verb import Invocation, invocation, verb_app, with_site
+from upgrader.cli.verb import Invocation, invocation, say, silent, verb_app, with_site
 
 if TYPE_CHECKING:
     from upgrader.config import Site
@@ -89,7 +89,7 @@ def _make(goal: Goal, site: Site | None, *, quiet: bool) -> Plan:
     if site is not None:
         from upgrader.survey import plan_site
 
-        return plan_site(site, graph, goal, say=_quiet if quiet else _say)
+        return plan_site(site, graph, goal, say=silent if quiet else say)
     from upgrader.by_hand import typed, typed_action
     from upgrader.planner import Frame
 
@@ -103,15 +103,7 @@ def _with_configuration(made: Plan, site: Site, *, quiet: bool) -> Plan:
     graph = load_graph()
     hops = [graph.hop(hop.source, hop.target) for hop in made.hops]
     inventory = site_inventory(site, graph)
-    return with_configuration(made, config_differences(site, hops, inventory, say=_quiet if quiet else _say))
-
-
-def _say(line: str) -> None:
-    typer.echo(line, err=True)
-
-
-def _quiet(_line: str) -> None:
-    return
+    return with_configuration(made, config_differences(site, hops, inventory, say=silent if quiet else say))
 
 
 def _print_json(made: Plan) -> None:

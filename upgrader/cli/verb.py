@@ -43,3 +43,12 @@ def invocation(ctx: typer.Context) -> Invocation:
     """The options given beside the verb; defaults when a verb's app runs alone (tests)."""
     found = ctx.find_root().obj
     return found if isinstance(found, Invocation) else Invocation()
+
+
+def say(line: str) -> None:
+    """Narration: on stderr, so that results on stdout stay alone."""
+    typer.echo(line, err=True)
+
+
+def silent(_line: str) -> None:
+    """Narration that nobody wants, as with --json."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 
 from upgrader.model import CloudFacts, Code, Finding
 
@@ -15,38 +16,26 @@ def ask(probes: Iterable[Probe], facts: CloudFacts) -> tuple[Finding, ...]:
     return tuple(finding for probe in probes for finding in probe(facts))
 
 
+def _finding(
+    code: Code,
+    identifier: str,
+    message: str,
+    *,
+    host: str = "",
+    evidence: str = "",
+    next: str = "",  # noqa: A002
+    why: str = "",
+    fix: tuple[str, ...] = (),
+) -> Finding:
+    return Finding(id=identifier, code=code, message=message, host=host, evidence=evidence, next=next, why=why, fix=fix)
+
+
+warning = partial(_finding, Code.WARNING)
+failure = partial(_finding, Code.FAILURE)
+
+
 def good(identifier: str, message: str) -> Finding:
-    return Finding(id=identifier, code=Code.SUCCESS, message=message)
-
-
-def warning(
-    identifier: str,
-    message: str,
-    *,
-    host: str = "",
-    evidence: str = "",
-    next: str = "",  # noqa: A002
-    why: str = "",
-    fix: tuple[str, ...] = (),
-) -> Finding:
-    return Finding(
-        id=identifier, code=Code.WARNING, message=message, host=host, evidence=evidence, next=next, why=why, fix=fix
-    )
-
-
-def failure(
-    identifier: str,
-    message: str,
-    *,
-    host: str = "",
-    evidence: str = "",
-    next: str = "",  # noqa: A002
-    why: str = "",
-    fix: tuple[str, ...] = (),
-) -> Finding:
-    return Finding(
-        id=identifier, code=Code.FAILURE, message=message, host=host, evidence=evidence, next=next, why=why, fix=fix
-    )
+    return _finding(Code.SUCCESS, identifier, message)
 
 
 def unread(code: Code, identifier: str, message: str, evidence: str, *, host: str = "") -> Finding:
