@@ -76,7 +76,7 @@ def programs(folder: Path | None = None, *, like: str = "") -> Programs:
         raise EnvironmentMissingError(
             f"MariaDB {here.version or 'of an unknown version'} is installed here, but the cloud runs {like}.",
             cloud="Nothing was restored: another series would prove nothing.",
-            next_command=f"install MariaDB {series(like)}, or name its folder: [backup] mariadb in upgrader.toml",
+            next_command=f"install the programs of MariaDB {series(like)} on this machine",
             reason="mariadb-other-series",
         )
     return here

@@ -74,7 +74,6 @@ def locate_services(toolchains_dir: Path, release: str) -> Services:
         raise EnvironmentMissingError(
             f"The environment of {release}'s services {there} ({found.dir}).",
             cloud="Nothing was looked at or changed.",
-            next_command=f"upgrader toolchain build {release} --services",
             reason="services-missing",
         )
     return found
