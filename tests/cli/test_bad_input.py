@@ -315,7 +315,9 @@ def test_a_full_disk(call: Call, site: Site, small_disk: Path) -> None:
     assert (said.code, "approv" in said.out) == (0, True)
     filler.unlink()
     assert history(site)[: len(kinds)] == kinds
-    assert call("--site", site.file, "approve").code == 0
+    said = call("--site", site.file, "approve")
+    assert said.code == 0
+    assert said.out.endswith(f"\nNext:  upgrader --site {site.file} resume\n"), said.out
     assert call("--site", site.file, "history", "--verify").code == 0
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from upgrader.kolla.toolchain import Toolchain
+from upgrader.kolla.vault import Vault
 
 EXAMPLE = """---
 # keys of the release
@@ -65,3 +66,9 @@ def toolchain(tmp_path: Path) -> Toolchain:
     program(made.bin / "kolla-genpwd", f"#!{sys.executable}{GENPWD}")
     program(made.bin / "kolla-mergepwd", f"#!{sys.executable}{MERGEPWD}")
     return made
+
+
+@pytest.fixture
+def vault(tmp_path: Path, toolchain: Toolchain) -> Vault:
+    (tmp_path / "vault-password").write_text("open sesame\n")
+    return Vault(toolchain, tmp_path / "vault-password")

@@ -25,12 +25,6 @@ def passwords(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def vault(tmp_path: Path, toolchain: Toolchain) -> Vault:
-    (tmp_path / "vault-password").write_text("open sesame\n")
-    return Vault(toolchain, tmp_path / "vault-password")
-
-
 def sealed(vault: Vault, plain: bytes, *options: str) -> bytes:
     """As `ansible-vault encrypt` makes it; without options by its library, which spares a process."""
     if not options:

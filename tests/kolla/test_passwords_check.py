@@ -29,12 +29,6 @@ def passwords(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def vault(tmp_path: Path, toolchain: Toolchain) -> Vault:
-    (tmp_path / "vault-password").write_text("open sesame\n")
-    return Vault(toolchain, tmp_path / "vault-password")
-
-
 def judged(path: Path, toolchain: Toolchain | None, **more: object) -> list[Finding]:
     built = {toolchain.release: toolchain} if toolchain else {}
     found = judge_passwords(path, HOPS, built, **{"running": {"redis"}} | more)  # type: ignore[arg-type]
