@@ -119,7 +119,7 @@ def test_a_manifest_that_is_missing_or_from_the_future(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="has no manifest"):
         read_manifest(tmp_path)
     made = whole(tmp_path / "set")
-    document = json.loads((made.folder / "manifest.json").read_text()) | {"schema_version": 2}
+    document = json.loads((made.folder / "manifest.json").read_text()) | {"schema_version": 3}
     (made.folder / "manifest.json").write_text(json.dumps(document))
     with pytest.raises(ConfigError, match="schema_version"):
         read_manifest(made.folder)
