@@ -16,6 +16,7 @@ name = "prod-fra"
 config_dir = "/etc/kolla"
 inventory = "inventory"
 """
+OFFBOX = '[backup.offbox]\nrepository = "r"\npassword_file = "p"\n'
 
 
 def write(folder: Path, text: str) -> Path:
@@ -58,6 +59,13 @@ def test_answers_keep_their_types(tmp_path: Path) -> None:
         (GOOD + '[answers]\n"a b" = true\n', "[answers] a b: 'a b' has characters"),
         (GOOD + "[answers]\nx = [1]\n", "[answers] x: wants true, false, text or a number, has [1]"),
         (GOOD + "[answers]\nx = nan\n", "[answers] x: wants true"),
+        (GOOD + "[backup]\noffbox = 5\n", "backup.offbox: wants a section"),
+        (GOOD + OFFBOX + 'password = "x"\n', "[backup.offbox] password: no such key"),
+        (GOOD + OFFBOX + 'required = "yes"\n', "[backup.offbox] required: wants true or false"),
+        (GOOD + OFFBOX + 'options = "a=b"\n', "[backup.offbox] options: wants a list of texts"),
+        (GOOD + OFFBOX + 'keep_within = "soon"\n', "[backup.offbox] keep_within: 'soon' is not a duration"),
+        (GOOD + '[backup.offbox]\nrepository = "r"\n', "[backup.offbox] password_file: missing"),
+        (GOOD + '[backup.offbox]\npassword_file = "p"\n', "[backup.offbox] repository: missing"),
         ("answers = 5\n" + GOOD, "answers: wants a section"),
         ("site = 5\n" + GOOD.replace("[site]", "[sight]"), "site: wants a section"),
     ],
@@ -106,3 +114,21 @@ def test_site_is_found_upwards_by_option_and_by_environment(tmp_path: Path, monk
     assert find_site("sandbox") == tmp_path / "sb" / "site" / "upgrader.toml"
     monkeypatch.setenv("UPGRADER_SITE", str(file))
     assert find_site(None, Path("/")) == file
+
+
+def test_where_copies_off_this_machine_go(tmp_path: Path) -> None:
+    assert load_site(write(tmp_path, GOOD)).offbox is None
+    text = GOOD + "[backup]\nkeep = 3\n" + OFFBOX + 'keep_last = 5\nkeep_within = "30d"\nverify = "none"\n'
+    site = load_site(write(tmp_path, text))
+    assert site.backup_keep == 3
+    assert site.offbox is not None
+    assert site.offbox.repository == str(tmp_path / "r")
+    assert site.offbox.password_file == tmp_path / "p"
+    assert (site.offbox.keep_last, site.offbox.keep_within_seconds) == (5, 30 * 86400)
+    assert not site.offbox.reread and not site.offbox.required
+
+
+@pytest.mark.parametrize("repository", ["sftp:back@host:/srv/restic", "s3:https://s3.example.org/bucket", "swift:c:/"])
+def test_a_repository_elsewhere_is_left_as_restic_writes_it(tmp_path: Path, repository: str) -> None:
+    site = load_site(write(tmp_path, GOOD + OFFBOX.replace('"r"', f'"{repository}"')))
+    assert site.offbox is not None and site.offbox.repository == repository

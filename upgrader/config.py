@@ -6,25 +6,44 @@ Owns the file's keys, their defaults and their checks; reads nothing but the fil
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import re
 import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from upgrader.config_table import Table
 from upgrader.errors import ConfigError
 
 SITE_FILE = "upgrader.toml"
 
 _SIZE = re.compile(r"^(\d+)\s*([KMGT]?)i?B?$", re.IGNORECASE)
-_DURATION = re.compile(r"^(\d+)\s*(s|min|h)$")
-_VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")
+_DURATION = re.compile(r"^(\d+)\s*(s|min|h|d)$")
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Offbox:
+    """Where copies of backup sets go that must outlive this machine: a restic repository."""
+
+    repository: str
+    """As restic writes it: a path, `sftp:…`, `s3:…`, `swift:…`, `rest:…`. May hold a login: show it masked only."""
+    password_file: Path
+    environment_file: Path | None = None
+    """KEY=VALUE lines for restic alone: the keys of an object store."""
+    ca_file: Path | None = None
+    options: tuple[str, ...] = ()
+    """restic's extended options, `sftp.command=…`; they are on its command line, so never a secret."""
+    reread: bool = True
+    """Read every byte back and compare before a copy counts; False: copies never count."""
+    required: bool = False
+    """Without restic on this machine a backup fails, instead of saying what is missing."""
+    keep_last: int = 0
+    keep_within_seconds: int = 0
+    """Copies are kept while one of the two rules keeps them; no rule: all are kept."""
+    timeout_seconds: int = 120
+    """For finding the repository and for waiting until somebody else's lock is gone; not for copying."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +81,9 @@ class Site:
     """Attempts of one stage within a hop before a human is asked."""
     answers: tuple[tuple[str, str], ...] = ()
     """(name, JSON text) of what the operator says where nothing can be measured, sorted."""
+    backup_keep: int = 0
+    """Sets to keep here, the newest; 0: all. A set that is needed is kept whatever this says."""
+    offbox: Offbox | None = None
 
     @property
     def globals_file(self) -> Path:
@@ -103,7 +125,7 @@ def sandbox_home() -> Path:
 def load_site(path: Path) -> Site:
     """Read and check a site file. Raises ConfigError naming file and key; changes nothing."""
     path = path.absolute()
-    return _build(path, _Table(path, _read(path)))
+    return _build(path, Table(path, _read(path)))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -121,7 +143,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.", reason="unreadable-site") from None
 
 
-def _build(path: Path, table: _Table) -> Site:
+def _build(path: Path, table: Table) -> Site:
     sandbox = table.path("site", "sandbox", None)
     engine = table.choice("site", "engine", ("docker", "podman"), "docker")
     config_dir = table.required_path("kolla", "config_dir")
@@ -138,6 +160,8 @@ def _build(path: Path, table: _Table) -> Site:
         staging=table.path("staging", "site", None),
         backup_dir=table.path("backup", "target", "backups") or path.parent / "backups",
         backup_database=table.choice("backup", "database", ("logical", "mariabackup"), "logical"),
+        backup_keep=table.parsed("backup", "keep", int, 0, "a whole number"),
+        offbox=_offbox(table),
         toolchains_dir=table.path("toolchains", "dir", "toolchains") or path.parent / "toolchains",
         wheelhouse=table.path("toolchains", "wheelhouse", None),
         sandbox=sandbox,
@@ -154,13 +178,41 @@ def _build(path: Path, table: _Table) -> Site:
     return site
 
 
+def _offbox(table: Table) -> Offbox | None:
+    section = "backup.offbox"
+    if not table.section(section):
+        table.seen.add((section, ""))
+        return None
+    wants = 'a duration such as "30d"'
+    return Offbox(
+        repository=_repository(table, table.text(section, "repository", None)),
+        password_file=table.required_path(section, "password_file"),
+        environment_file=table.path(section, "environment_file", None),
+        ca_file=table.path(section, "ca_file", None),
+        options=table.texts(section, "options"),
+        reread=table.choice(section, "verify", ("reread", "none"), "reread") == "reread",
+        required=table.flag(section, "required", False),
+        keep_last=table.parsed(section, "keep_last", int, 0, "a whole number"),
+        keep_within_seconds=table.parsed(section, "keep_within", _seconds, 0, wants),
+        timeout_seconds=table.parsed(section, "timeout", _seconds, 120, 'a duration such as "2min"'),
+    )
+
+
+def _repository(table: Table, text: str) -> str:
+    """A local folder is relative to the site file, as every path in it is; restic would take the current folder."""
+    scheme, colon, rest = text.partition(":")
+    if not text or (colon and scheme != "local"):
+        return text
+    return str(table.absolute(rest if colon else text))
+
+
 def _seconds(value: str | int) -> int:
     if isinstance(value, int):
         return value
     match = _DURATION.match(value.strip())
     if not match:
         raise ValueError(value)
-    unit = {"s": 1, "min": 60, "h": 3600}[match[2]]
+    unit = {"s": 1, "min": 60, "h": 3600, "d": 86400}[match[2]]
     return int(match[1]) * unit
 
 
@@ -172,120 +224,3 @@ def _bytes(value: str | int) -> int:
         raise ValueError(value)
     power = " KMGT".index(match[2].upper() or " ")
     return int(match[1]) * int(1024**power)
-
-
-def _endless(value: object) -> bool:
-    """TOML knows inf and nan, JSON does not."""
-    return isinstance(value, float) and not math.isfinite(value)
-
-
-_MISSING: Final = object()
-
-
-class _Table:
-    """The parsed file with every fault collected, so that an operator mends them in one go."""
-
-    def __init__(self, file: Path, data: dict[str, Any]) -> None:
-        self.file, self.data = file, data
-        self.faults: list[str] = []
-        self.seen: set[tuple[str, str]] = set()
-
-    def value(self, section: str, key: str, default: Any) -> Any:
-        self.seen.add((section, key))
-        part = self.data.get(section, {})
-        found = part.get(key, _MISSING) if isinstance(part, dict) else _MISSING
-        if found is _MISSING:
-            return default
-        if isinstance(found, bool | date | datetime | time | dict):
-            self.faults.append(f"[{section}] {key}: wants text, has {type(found).__name__}")
-            return default
-        return found
-
-    def text(self, section: str, key: str, default: str | None, shape: re.Pattern[str] | None = None) -> str:
-        found = self.value(section, key, default)
-        if found is None:
-            self.faults.append(f"[{section}] {key}: missing")
-        elif not isinstance(found, str) or (not found and default != ""):
-            self.faults.append(f"[{section}] {key}: wants text, has {found!r}")
-        elif shape and not shape.match(found):
-            self.faults.append(f"[{section}] {key}: {found!r} has characters other than letters, digits, . _ -")
-        else:
-            return found
-        return ""
-
-    def choice(self, section: str, key: str, choices: tuple[str, ...], default: str) -> str:
-        found = self.value(section, key, default)
-        if found not in choices:
-            self.faults.append(f"[{section}] {key}: {found!r} is none of {', '.join(choices)}")
-            return default
-        return str(found)
-
-    def path(self, section: str, key: str, default: str | None) -> Path | None:
-        found = self.value(section, key, default)
-        if found is None:
-            return None
-        if not isinstance(found, str) or not found:
-            self.faults.append(f"[{section}] {key}: wants a path, has {found!r}")
-            return None
-        return self._absolute(found)
-
-    def required_path(self, section: str, key: str) -> Path:
-        found = self.path(section, key, None)
-        if found is None and not any(fault.startswith(f"[{section}] {key}:") for fault in self.faults):
-            self.faults.append(f"[{section}] {key}: missing")
-        return found or self.file.parent
-
-    def paths(self, section: str, key: str) -> tuple[Path, ...]:
-        found = self.value(section, key, [])
-        if not isinstance(found, list) or not all(isinstance(item, str) and item for item in found):
-            self.faults.append(f"[{section}] {key}: wants a list of paths")
-            return ()
-        return tuple(self._absolute(item) for item in found)
-
-    def parsed(self, section: str, key: str, parse: Callable[[Any], int], default: int, wants: str) -> int:
-        found = self.value(section, key, _MISSING)
-        if found is _MISSING:
-            return default
-        try:
-            number = parse(found)
-        except (ValueError, TypeError, AttributeError):
-            number = -1
-        if number < 0 or isinstance(found, float):
-            self.faults.append(f"[{section}] {key}: {found!r} is not {wants}")
-            return default
-        return number
-
-    def answers(self, section: str) -> tuple[tuple[str, str], ...]:
-        """A section whose keys are the operator's to choose: names with a truth value, a text or a number each."""
-        part = self.data.get(section, {})
-        self.seen.add((section, ""))
-        if not isinstance(part, dict):
-            return ()
-        for key, value in part.items():
-            self.seen.add((section, key))
-            if not _VARIABLE.match(key):
-                self.faults.append(f"[{section}] {key}: {key!r} has characters other than letters, digits and _")
-            elif not isinstance(value, bool | str | int | float) or _endless(value):
-                self.faults.append(f"[{section}] {key}: wants true, false, text or a number, has {value!r}")
-        return tuple(sorted((key, json.dumps(value)) for key, value in part.items() if not self.faults))
-
-    def finish(self) -> None:
-        known = {section for section, _ in self.seen}
-        for section, part in self.data.items():
-            if section not in known:
-                self.faults.append(f"[{section}]: no such section (known: {', '.join(sorted(known))})")
-                continue
-            if not isinstance(part, dict):
-                self.faults.append(f"{section}: wants a section [{section}], has a value")
-                continue
-            self.faults.extend(f"[{section}] {key}: no such key" for key in part if (section, key) not in self.seen)
-        if self.faults:
-            raise ConfigError(
-                f"{self.file} has {len(self.faults)} fault{'s' if len(self.faults) > 1 else ''}.",
-                cloud="Nothing was looked at or changed.",
-                details=self.faults,
-                reason="broken-site",
-            )
-
-    def _absolute(self, text: str) -> Path:
-        return Path(os.path.normpath(self.file.parent / Path(text).expanduser()))

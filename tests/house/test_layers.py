@@ -16,6 +16,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "Words and tools that know nothing of upgrades: errors, values, the law, the disk, processes, secrets.",
         ("errors", "model", "states", "durable", "processes", "redact"),
     ),
+    ("A file's sections and keys, every fault collected.", ("config_table",)),
     ("The site file; the law run; ways back; a plan on disk: each from values alone.",
      ("config", "machine", "decisions", "plan_file", "record")),
     ("What is known of releases; how plays are run; the log of what happened.", ("graph", "runner", "journal")),
