@@ -132,14 +132,14 @@ def test_an_upgrade_under_way_is_a_disagreement() -> None:
         ("neutron", "5c85685d616d", "2023.1"),
     ],
 )
-def test_rows_between_two_releases_are_partly_migrated(database: str, rows: str, reached: str) -> None:
+def test_rows_between_two_releases_are_half_migrated(database: str, rows: str, reached: str) -> None:
     reading = read(**{database: rows, "barbican": "8c74e2d7f1ff"})
-    assert reading.kind == "partly"
-    assert reading.databases[0].kind == "partly"
+    assert reading.kind == "half-migrated"
+    assert reading.databases[0].kind == "half-migrated"
     assert f"complete at {reached} would be" in reading.databases[0].note
 
 
-def test_a_revision_nobody_knows_is_not_called_partly_migrated() -> None:
+def test_a_revision_nobody_knows_is_not_called_half_migrated() -> None:
     reading = read(glance="deadbeef0000")
     assert reading.kind == "foreign"
     assert "deadbeef0000 is not a revision of any known release" in reading.evidence[0]

@@ -14,6 +14,7 @@ from upgrader.graph import records, schema
 from upgrader.graph.contradictions import contradictions
 from upgrader.graph.graph import edge_faults, names_in
 from upgrader.graph.load import damaged, data_folder, parse, read_files
+from upgrader.graph.marks import SchemaMarks
 from upgrader.graph.migrations import Migrations
 from upgrader.graph.structure import structure_faults
 from upgrader.value import Value
@@ -29,6 +30,7 @@ SINGLE: dict[str, type[Value]] = {
     "risks/rabbitmq.toml": records.Rabbitmq,
     "risks/way_back.toml": records.WayBackFacts,
     "schema_heads.toml": schema.SchemaHeads,
+    "schema_marks.toml": SchemaMarks,
     "schema_tasks.toml": schema.SchemaTasks,
     "slurp.toml": schema.Skips,
 }
@@ -111,6 +113,7 @@ def validate_files(files: Mapping[str, bytes]) -> Count:
     faults.extend(_hops(whole))
     faults.extend(_ids(whole))
     faults.extend(_heads(whole))
+    faults.extend(_marks(whole))
     faults.extend(_references(whole))
     faults.extend(contradictions(whole))
     if faults:
@@ -210,6 +213,31 @@ def _heads(whole: Whole) -> Iterable[str]:
     for index, task in enumerate(tasks.tasks if tasks else ()):
         unknown = sorted(set(task.databases) - databases)
         yield from (f"schema_tasks.toml: tasks[{index}].databases: no heads for {database}" for database in unknown)
+
+
+def _marks(whole: Whole) -> Iterable[str]:
+    """Every script that a hop brings has to stand in the marks, and nothing else."""
+    heads, marks = whole.one("schema_heads.toml", schema.SchemaHeads), whole.one("schema_marks.toml", SchemaMarks)
+    if heads is None or marks is None:
+        return
+    marked = {known.database: known for known in marks.databases}
+    yield from (
+        f"schema_marks.toml: databases: no heads for {name}"
+        for name in sorted(marked.keys() - {known.database for known in heads.databases})
+    )
+    for known in heads.databases:
+        told = marked.get(known.database)
+        if told is None:
+            yield f"schema_marks.toml: databases: nothing for {known.database}"
+            continue
+        brought = {row for rows in known.new_revisions.values() for row in rows}
+        listed = {revision.id for revision in told.revisions}
+        first = set(known.heads.get(min(whole.ids, default=""), ()))
+        before = {row for revision in told.revisions for row in revision.after} - listed - first
+        where = f"schema_marks.toml: {known.database}.revisions"
+        yield from (f"{where}: nothing for {row}" for row in sorted(brought - listed))
+        yield from (f"{where}: {row} is in no release's new_revisions" for row in sorted(listed - brought))
+        yield from (f"{where}: after: {row} is unknown" for row in sorted(before))
 
 
 def _references(whole: Whole) -> Iterable[str]:

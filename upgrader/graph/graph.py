@@ -18,6 +18,7 @@ from upgrader.value import Value
 
 if TYPE_CHECKING:
     from upgrader.graph import records
+    from upgrader.graph.marks import DatabaseMarks
     from upgrader.graph.migrations import ServiceMigrations
 
 Part = TypeVar("Part", bound=Value)
@@ -110,6 +111,13 @@ class ReleaseGraph:
         """Expected rows of the version table of every database of which heads are known, at this release."""
         wanted = self.release(release).id
         return {name: known.heads[wanted] for known in self.databases for name in known.names}
+
+    @property
+    def marks(self) -> tuple[DatabaseMarks, ...]:
+        """Tables by which each service's database is known, and what every migration script leaves in it."""
+        from upgrader.graph.marks import SchemaMarks
+
+        return self._one("schema_marks.toml", SchemaMarks).databases
 
     def releases_for_heads(self, database: str, heads: Iterable[str]) -> tuple[str, ...]:
         """Releases whose complete schema of this database has exactly these heads, in order."""
