@@ -6,9 +6,10 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+from tests.process_kit import awaiting, wait_until
+from upgrader import processes
 from upgrader.context import AttemptContext
 from upgrader.model import AttemptRequest, Code, StageOutcome, StepResult
 from upgrader.runner.base import Play
@@ -39,29 +40,32 @@ def senseless(request: AttemptRequest, context: AttemptContext) -> StageOutcome:
 
 
 def leaves_children(request: AttemptRequest, context: AttemptContext) -> StageOutcome:
-    """One child in a session of its own that lost its parent, one that also dropped the environment."""
-    mark = Path(request.state_dir) / "marks"
+    """One child in a session of its own that lost its parent, one that also dropped the environment.
+
+    They work on until the supervisor has begun to wait for them.
+    """
+    mark, gate = Path(request.state_dir) / "marks", Path(request.state_dir) / "gate"
     code = f"""import os, time
 os.setsid()
 os.fork() and os._exit(0)
-time.sleep(1)
+while not os.path.exists({str(gate)!r}):
+    time.sleep(0.02)
 open({str(mark)!r}, 'a').write('late\\n')"""
+    processes.await_gone = awaiting(gate)
     subprocess.run([sys.executable, "-c", code], check=True)
     subprocess.run([sys.executable, "-c", code], check=True, env={})
     return GOOD
 
 
 def lingers(request: AttemptRequest, context: AttemptContext) -> StageOutcome:
-    code = "import os, time; os.setsid(); os.fork() and os._exit(0); time.sleep(300)"
+    code = "import os, time; os.setsid(); os.fork() and os._exit(0); time.sleep(600)"
     subprocess.run([sys.executable, "-c", code], check=True)
     return GOOD
 
 
 def waits_for_cancel(request: AttemptRequest, context: AttemptContext) -> StageOutcome:
     context.progress("step_start", step="waiting")
-    deadline = time.monotonic() + 60
-    while not context.cancelled() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until(context.cancelled, "being canceled")
     return StageOutcome(verdict="canceled", message="stopped between two steps")
 
 

@@ -165,12 +165,12 @@ def test_processes_of_the_attempt_are_found_by_their_environment(tmp_path: Path)
     folder = attempts.create(tmp_path, request())
     _files(folder, started={"boot_id": processes.boot_id()})
     env = {**os.environ, processes.ATTEMPT: folder.name}
-    code = "import os; os.setsid() if os.fork() == 0 else os._exit(0); import time; time.sleep(60)"
+    code = "import os; os.setsid() if os.fork() == 0 else os._exit(0); import time; time.sleep(600)"
     subprocess.run([sys.executable, "-c", code], env=env, check=True)
     evidence = attempts.evidence(folder)
     assert evidence.strays == 1 and judge(evidence) is Judgement.ORPHANED
     find = lambda: processes.carrying(processes.ATTEMPT, folder.name)  # noqa: E731
-    assert processes.await_gone(find, patience=0.1, grace=5) == (1, 1)
+    assert processes.await_gone(find, patience=0.1, grace=600) == (1, 1)
     assert judge(attempts.evidence(folder)) is Judgement.UNKNOWN
 
 

@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.process_kit import is_over, playing, text_of, until, wait_until
 from tests.runner_kit import HOSTS, REPO, play
 from tests.test_attempts import request
 from upgrader import attempts, durable, processes, supervisor
@@ -36,11 +36,9 @@ def supervise(folder: Path, stage: str = "good", *arguments: str) -> int:
         return subprocess.run([*command, *arguments], env=env, stdout=log, stderr=log, check=False).returncode
 
 
-def wait_for(path: Path, text: str = "") -> None:
-    deadline = time.monotonic() + 60
-    while not (path.exists() and text in path.read_text()):
-        assert time.monotonic() < deadline, f"{path} did not come"
-        time.sleep(0.02)
+def begun(folder: Path) -> None:
+    """Wait until the stage has said that it works."""
+    wait_until((folder / attempts.PROGRESS).exists, "the stage's first step")
 
 
 def record(folder: Path) -> dict[str, Any]:
@@ -74,7 +72,7 @@ def test_a_folder_is_supervised_once(tmp_path: Path) -> None:
 
 def test_two_at_once_run_once(tmp_path: Path) -> None:
     folder, _ = begin(tmp_path, "waits_for_cancel")
-    wait_for(folder / attempts.PROGRESS)
+    begun(folder)
     assert supervise(folder) == supervisor.BUSY
     assert judge(attempts.evidence(folder)) is Judgement.RUNNING
     attempts.cancel(folder)
@@ -142,9 +140,9 @@ def test_descendants_that_never_end_are_ended(tmp_path: Path) -> None:
 
 def test_sigterm_is_a_request_to_stop(tmp_path: Path) -> None:
     folder, pid = begin(tmp_path, "waits_for_cancel")
-    wait_for(folder / attempts.PROGRESS)
+    begun(folder)
+    os.kill(pid, signal.SIGHUP)  # first, for the other one ends it
     os.kill(pid, signal.SIGTERM)
-    os.kill(pid, signal.SIGHUP)
     attempts.follow(folder)
     assert record(folder)["outcome"]["verdict"] == "canceled"
 
@@ -199,18 +197,19 @@ def test_a_stage_with_a_real_play(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("closing", [True, False])
 def test_the_play_outlives_its_supervisor_and_keeps_the_lock(tmp_path: Path, closing: bool) -> None:
-    mark = tmp_path / "marks"
+    mark, gate = tmp_path / "marks", tmp_path / "gate"
     _play(
         tmp_path,
-        f"- name: a\n  shell: 'echo a >> {mark}; sleep 1'\n- name: b\n  shell: 'echo b >> {mark}'",
+        f"- name: a\n  shell: 'echo a >> {mark}; {until(gate)}'\n- name: b\n  shell: 'echo b >> {mark}'",
         closing=closing,
     )
     folder, pid = begin(tmp_path, "plays")
-    wait_for(mark, "a\n")
+    wait_until(lambda: text_of(mark), "the first task")
     os.kill(pid, signal.SIGKILL)
-    time.sleep(0.2)
+    wait_until(lambda: is_over(pid), "the supervisor's death")
     assert judge(attempts.evidence(folder)) is Judgement.RUNNING
-    assert supervise(folder) in {supervisor.BUSY, supervisor.USED}
+    assert supervise(folder) == supervisor.BUSY
+    gate.touch()
     evidence = attempts.follow(folder)
     assert mark.read_text() == "a\n" * 3 + "b\n" * 3
     assert judge(evidence) is (Judgement.ARTIFACT if closing else Judgement.UNKNOWN)
@@ -219,16 +218,19 @@ def test_the_play_outlives_its_supervisor_and_keeps_the_lock(tmp_path: Path, clo
 
 
 def test_a_play_can_be_canceled_after_its_supervisor_died(tmp_path: Path) -> None:
-    mark = tmp_path / "marks"
+    mark, gate = tmp_path / "marks", tmp_path / "gate"
     _play(
         tmp_path,
-        f"- name: a\n  shell: 'echo a >> {mark}; sleep 2'\n- name: b\n  shell: 'echo b >> {mark}'",
+        f"- name: a\n  shell: 'echo a >> {mark}; {until(gate)}'\n- name: b\n  shell: 'echo b >> {mark}'",
         closing=True,
     )
     folder, pid = begin(tmp_path, "plays")
-    wait_for(mark, "a\n")
+    wait_until(lambda: text_of(mark) == "a\n" * 3, "the first task on every host")
     os.kill(pid, signal.SIGKILL)
+    (playbook,) = playing("playbook", processes.ATTEMPT, folder.name)
     attempts.cancel(folder)
+    wait_until(lambda: is_over(playbook), "the end of ansible-playbook")
+    gate.touch()
     evidence = attempts.follow(folder)
     assert mark.read_text() == "a\n" * 3
     assert judge(evidence) is Judgement.ARTIFACT

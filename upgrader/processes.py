@@ -22,9 +22,12 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PROC = Path("/proc")
 _KERNEL = 2
 """Parent of the kernel's own threads, which have neither environment nor arguments."""
-_EXEC_TRIES = 60
+_EXEC_SECONDS = 10.0
+"""A process that is being replaced shows nothing for as long as it waits for a processor: on a starved machine long."""
 _LOOKS_WITHOUT = 12
 """So many looks in a row must show arguments but no environment before a process counts as started without one."""
+_LOOKS_AT_REST = 60
+"""So many must show neither, and the process asleep: exec(2) runs, or waits where nothing interrupts it."""
 
 
 def boot_id() -> str:
@@ -89,24 +92,35 @@ def _scan(needle: bytes) -> set[int]:
 
 def _environment(pid: int) -> bytes:
     """The environment a process was started with; empty when it is gone, another user's, or the kernel's own."""
-    without = 0
+    without = at_rest = 0
+    deadline = time.monotonic() + _EXEC_SECONDS
     try:
-        for _ in range(_EXEC_TRIES):
+        while True:
             # in the midst of exec(2) neither environment nor arguments are to be seen for a moment
             if environment := _shown(pid, "environ"):
                 return environment
             about = _stat(pid)
             if about is None or about[0] in "ZX" or _KERNEL in {pid, about[1]}:
                 break
-            # arguments but no environment: started without one, or its exec(2) ended between the two looks
-            without = without + 1 if _shown(pid, "cmdline") else 0
-            if without == _LOOKS_WITHOUT:
+            if _shown(pid, "cmdline"):
+                # arguments but no environment: started without one, or its exec(2) ended between the two looks
+                without += 1
+            else:
+                without = 0
+                at_rest += about[0] not in "RD"
+                _program(pid)
+            if without == _LOOKS_WITHOUT or at_rest == _LOOKS_AT_REST or time.monotonic() > deadline:
                 break
             # uneven, so as not to look in step with what it does
             time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311
     except OSError:
         pass
     return b""
+
+
+def _program(pid: int) -> Path:
+    """What the process runs. Raises FileNotFoundError when it is ending and has given its memory back."""
+    return (_PROC / str(pid) / "exe").readlink()
 
 
 def _shown(pid: int, what: str) -> bytes:
@@ -121,6 +135,11 @@ def _shown(pid: int, what: str) -> bytes:
 
 def descendants() -> set[int]:
     """Live processes below the caller, without OpenSSH's idle shared connections."""
+    # as above: a parent that ended while it was looked for leaves its children without a way to them in one pass
+    return _below() or _below()
+
+
+def _below() -> set[int]:
     parents = {pid: about for pid in _pids() if (about := _stat(pid)) is not None}
     found: set[int] = set()
     border = {os.getpid()}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.process_kit import awaiting, blow, is_over, part_of, text_of, until, wait_until
 from tests.runner_kit import HOSTS, inventory, play
 from upgrader import processes
 from upgrader.errors import EnvironmentMissingError, UpgraderError
@@ -147,22 +147,28 @@ def test_the_environment_is_ours_and_host_keys_are_the_sites_business(
 
 
 def test_canceling_lets_running_tasks_end_and_starts_no_new_ones(tmp_path: Path) -> None:
-    mark = tmp_path / "marks"
+    mark, gate = tmp_path / "marks", tmp_path / "gate"
+    say = f"echo {{{{{{{{ inventory_hostname }}}}}}}} {{0}} >> {mark}"
     tasks = f"""
 - name: long
-  shell: "echo {{{{ inventory_hostname }}}} begins >> {mark}; sleep 2; echo {{{{ inventory_hostname }}}} ends >> {mark}"
+  shell: "{say.format("begins")}; {until(gate)}; {say.format("ends")}"
 - name: never
   shell: "echo late >> {mark}"
 """
     stop = threading.Event()
 
     def watch() -> None:
-        while not (mark.exists() and mark.read_text().count("begins") == 3):
-            time.sleep(0.02)
+        """Tasks may end only when no new ones can begin."""
+        wait_until(lambda: text_of(mark).count("begins") == 3, "the task on every host")
+        (playbook,) = (pid for pid in processes.descendants() if part_of(pid) == "playbook")
         stop.set()
+        wait_until(lambda: is_over(playbook), "the end of ansible-playbook")
+        gate.touch()
 
-    threading.Thread(target=watch, daemon=True).start()
-    result = AnsibleRunner().run(play(tmp_path, tasks), tmp_path / "play", cancelled=stop.is_set)
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(watch)
+        result = AnsibleRunner().run(play(tmp_path, tasks), tmp_path / "play", cancelled=stop.is_set)
+        watching.result()
     assert result.status == "canceled" and not result.verdict
     assert "canceled" in result.message
     lines = sorted(mark.read_text().splitlines())
@@ -172,26 +178,25 @@ def test_canceling_lets_running_tasks_end_and_starts_no_new_ones(tmp_path: Path)
 def test_a_cancel_file_stops_a_play_without_its_caller(tmp_path: Path) -> None:
     marker = tmp_path / "cancel"
     marker.touch()
-    tasks = "- name: sleep\n  command: sleep 1\n- name: never\n  file: path={{ playbook_dir }}/late state=touch"
+    tasks = "- name: sleep\n  command: sleep 15\n- name: never\n  file: path={{ playbook_dir }}/late state=touch"
     runner = AnsibleRunner(cancel_files=(marker,))
     result = runner.run(play(tmp_path, tasks), tmp_path / "play")
     assert result.status == "canceled"
     assert not (tmp_path / "late").exists()
 
 
-def test_a_killed_play_process_is_lost_and_awaited(tmp_path: Path) -> None:
-    mark = tmp_path / "marks"
-    made = play(tmp_path, f"- name: long\n  shell: 'echo a >> {mark}; sleep 2; echo b >> {mark}'", limit="alpha")
+def test_a_killed_play_process_is_lost_and_awaited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mark, gate = tmp_path / "marks", tmp_path / "gate"
+    made = play(tmp_path, f"- name: long\n  shell: 'echo a >> {mark}; {until(gate)}; echo b >> {mark}'", limit="alpha")
 
     def kill(event: TaskEvent) -> None:
         if event.kind != "task_start":
             return
-        while not mark.exists():
-            time.sleep(0.02)
-        for pid in processes.descendants():
-            if b"upgrader.runner.play" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: text_of(mark), "the task")
+        if not [pid for pid in processes.descendants() if part_of(pid) == "play" and blow(pid)]:
+            gate.touch()  # or the play never ends
 
+    monkeypatch.setattr(processes, "await_gone", awaiting(gate))
     result = AnsibleRunner().run(made, tmp_path / "play", on_event=kill)
     assert result.status == "lost" and not result.verdict
     assert result.survivors > 0

@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -16,16 +15,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.process_kit import blow, part_of, text_of, until, wait_until
 from tests.runner_kit import play
 from upgrader import processes
 from upgrader.runner import volatile
 from upgrader.runner.ansible import AnsibleRunner
 from upgrader.runner.base import Play, TaskEvent
 
-FILE = "canary-in-passwords-8f3a 'and quotes\" \\ back"
-VAULT = "canary-in-vault-77e1c0"
-OPTION = "canary-in-environment-5d21"
-SHELL = "canary-in-the-operators-shell-01"
+_OWN = f"q{uuid.uuid4().hex[:11]}"
+"""Plays of several test processes leave their traces in the same memory: each looks for its own canaries."""
+FILE = f"canary-{_OWN}-in-passwords-8f3a 'and quotes\" \\ back"
+VAULT = f"canary-{_OWN}-in-vault-77e1c0"
+OPTION = f"canary-{_OWN}-in-environment-5d21"
+SHELL = f"canary-{_OWN}-in-the-operators-shell-01"
 KNOWN = (FILE, VAULT, OPTION)
 """What the caller knows and names; SHELL is not named, it just must not get in."""
 
@@ -79,12 +81,15 @@ def leaks(*places: Path) -> list[str]:
     """Every file below the places that holds a canary, as it is, escaped or in base64."""
     needles = [needle.encode() for needle in (*KNOWN, SHELL)]
     needles += [base64.b64encode(needle)[4:-4] for needle in needles]
-    needles += [b"canary-in", b"canary-\nin"]
+    needles.append(_OWN.encode())  # wherever a line was folded
     found = []
     for place in places:
-        for path in place.rglob("*"):
-            if path.is_file() and any(needle in path.read_bytes() for needle in needles):
-                found.append(str(path))
+        for folder, _, names in os.walk(place):
+            for path in (Path(folder, name) for name in names):
+                # what other plays left in memory may be swept meanwhile
+                with suppress(FileNotFoundError):
+                    if path.is_file() and any(needle in path.read_bytes() for needle in needles):
+                        found.append(str(path))
     return found
 
 
@@ -109,9 +114,9 @@ def test_nothing_of_a_finished_play_holds_a_secret(tmp_path: Path, canaries: Pla
 @pytest.mark.parametrize("victim", ["play", "playbook", "both"])
 def test_nothing_is_left_after_a_kill_and_a_sweep(tmp_path: Path, canaries: Play, victim: str) -> None:
     """The whole tree is killed in the middle of a task; what comes next sweeps."""
-    slow = replace(canaries, playbook=tmp_path / "slow.yml")
+    slow, gate = replace(canaries, playbook=tmp_path / "slow.yml"), tmp_path / "gate"
     slow.playbook.write_text(
-        canaries.playbook.read_text().replace("echo {{ from_vault }}", "sleep 2; true {{ from_vault }}")
+        canaries.playbook.read_text().replace("echo {{ from_vault }}", f"{until(gate)}; true {{{{ from_vault }}}}")
     )
     program = tmp_path / "caller.py"
     program.write_text(
@@ -124,31 +129,30 @@ def test_nothing_is_left_after_a_kill_and_a_sweep(tmp_path: Path, canaries: Play
     caller.stdin.write(json.dumps([KNOWN, slow.document()]).encode())
     caller.stdin.close()
     events = tmp_path / "play" / "events.jsonl"
-    deadline = time.monotonic() + 60
-    while not (events.exists() and '"task":"uses it as an argument"' in events.read_text()):
-        assert caller.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(
+        lambda: '"task":"uses it as an argument"' in text_of(events) or caller.poll() is not None, "the task to kill in"
+    )
+    assert caller.poll() is None
     ident = json.loads((tmp_path / "play" / "play.json").read_text())["ident"]
-    carriers = processes.carrying(processes.PLAY, ident)
-    command = {}
-    for pid in carriers:
-        with suppress(OSError):
-            command[pid] = Path(f"/proc/{pid}/cmdline").read_bytes()
+    parts = {pid: part_of(pid) for pid in processes.carrying(processes.PLAY, ident)}
+    assert list(parts.values()).count("play") == 1
     caller.kill()
     caller.wait()
     # the play first: it would clean up after a playbook that it sees die
-    for pid, line in sorted(command.items(), key=lambda item: b"upgrader.runner.play" not in item[1]):
-        if (b"upgrader.runner.play" in line) == (victim == "play") or victim == "both":
-            with suppress(ProcessLookupError):  # a module's process may end between the look and the blow
-                os.kill(pid, signal.SIGKILL)
-    processes.await_gone(lambda: processes.carrying(processes.PLAY, ident), patience=60)
+    for pid, part in sorted(parts.items(), key=lambda item: item[1] != "play"):
+        if (part == "play") == (victim == "play") or victim == "both":
+            blow(pid)
+    gate.touch()
+    processes.await_gone(lambda: processes.carrying(processes.PLAY, ident), patience=600)
     swept = volatile.sweep(tmp_path)
     # a play that lost only its playbook cleans up after itself
     assert swept == (0 if victim == "playbook" else 1)
     assert leaks(*produced(tmp_path)) == []
 
 
-def test_a_play_in_use_is_not_swept(tmp_path: Path) -> None:
+def test_a_play_in_use_is_not_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # memory of its own: this process does not carry the play's name, so that others might sweep the folder
+    monkeypatch.setattr(volatile, "_MEMORY", tmp_path)
     folder, lock = volatile.create(tmp_path, "f" * 32)
     assert volatile.sweep(tmp_path) == 0
     volatile.sweep_memory()
