@@ -42,6 +42,18 @@ def test_answers_keep_their_types(tmp_path: Path) -> None:
     assert load_site(write(tmp_path, GOOD)).answers == ()
 
 
+def test_what_makes_a_staging_cloud(tmp_path: Path) -> None:
+    text = '[staging]\nsite = "s.toml"\nmax_age = "2d"\ndatabase = "own"\ninventory = "hosts"\n'
+    text += '[staging.overrides]\nkolla_internal_vip_address = "10.9.0.250"\nkeepalived_virtual_router_id = 52\n'
+    rules = load_site(write(tmp_path, GOOD + text)).staging_rules
+    assert (rules.max_age_seconds, rules.database, rules.inventory) == (2 * 86400, "own", tmp_path / "hosts")
+    assert dict(rules.overrides) == {
+        "kolla_internal_vip_address": '"10.9.0.250"',
+        "keepalived_virtual_router_id": "52",
+    }
+    assert load_site(write(tmp_path, GOOD)).staging_rules.max_age_seconds == 7 * 86400
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
@@ -57,6 +69,8 @@ def test_answers_keep_their_types(tmp_path: Path) -> None:
         (GOOD.replace('"prod-fra"', "5"), "[site] name: wants text, has 5"),
         (GOOD.replace('"inventory"', "true"), "[kolla] inventory"),
         (GOOD + '[answers]\n"a b" = true\n', "[answers] a b: 'a b' has characters"),
+        (GOOD + "[staging]\nmax_age='soon'\n", "[staging] max_age: 'soon' is not a duration"),
+        (GOOD + "[staging.overrides]\nx = [1]\n", "[staging.overrides] x: wants true, false, text or a number"),
         (GOOD + "[answers]\nx = [1]\n", "[answers] x: wants true, false, text or a number, has [1]"),
         (GOOD + "[answers]\nx = nan\n", "[answers] x: wants true"),
         (GOOD + "[backup]\noffbox = 5\n", "backup.offbox: wants a section"),

@@ -47,6 +47,26 @@ class Offbox:
 
 
 @dataclass(frozen=True, slots=True)
+class StagingRules:
+    """What a staging cloud is made of, and which rehearsals on it count."""
+
+    max_age_seconds: int = 7 * 86400
+    """A rehearsal that came to its end longer ago than this counts no more."""
+    database: str = "copy"
+    """`copy`: production's databases are loaded there first; `own`: staging keeps its own."""
+    inventory: Path | None = None
+    """The staging hosts, for `upgrader staging prepare`."""
+    overrides: tuple[tuple[str, str], ...] = ()
+    """(setting, JSON text) that staging has in place of production's, sorted."""
+    overrides_file: Path | None = None
+    """A YAML file with more of them; these win."""
+    config: Path | None = None
+    """Folder whose files stand in for those of the same name in production's configuration folder."""
+    passwords: Path | None = None
+    """Staging's own passwords; without it they are those of the site that is there, or made anew."""
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """One cloud, as its operator describes it. Immutable; every path is absolute."""
 
@@ -84,6 +104,7 @@ class Site:
     backup_keep: int = 0
     """Sets to keep here, the newest; 0: all. A set that is needed is kept whatever this says."""
     offbox: Offbox | None = None
+    staging_rules: StagingRules = StagingRules()
 
     @property
     def globals_file(self) -> Path:
@@ -162,6 +183,7 @@ def _build(path: Path, table: Table) -> Site:
         backup_database=table.choice("backup", "database", ("logical", "mariabackup"), "logical"),
         backup_keep=table.parsed("backup", "keep", int, 0, "a whole number"),
         offbox=_offbox(table),
+        staging_rules=_staging(table),
         toolchains_dir=table.path("toolchains", "dir", "toolchains") or path.parent / "toolchains",
         wheelhouse=table.path("toolchains", "wheelhouse", None),
         sandbox=sandbox,
@@ -195,6 +217,19 @@ def _offbox(table: Table) -> Offbox | None:
         keep_last=table.parsed(section, "keep_last", int, 0, "a whole number"),
         keep_within_seconds=table.parsed(section, "keep_within", _seconds, 0, wants),
         timeout_seconds=table.parsed(section, "timeout", _seconds, 120, 'a duration such as "2min"'),
+    )
+
+
+def _staging(table: Table) -> StagingRules:
+    section = "staging"
+    return StagingRules(
+        max_age_seconds=table.parsed(section, "max_age", _seconds, 7 * 86400, 'a duration such as "7d"'),
+        database=table.choice(section, "database", ("copy", "own"), "copy"),
+        inventory=table.path(section, "inventory", None),
+        overrides=table.answers("staging.overrides"),
+        overrides_file=table.path(section, "overrides_file", None),
+        config=table.path(section, "config", None),
+        passwords=table.path(section, "passwords", None),
     )
 
 

@@ -123,10 +123,8 @@ class Table:
 
     def answers(self, section: str) -> tuple[tuple[str, str], ...]:
         """A section whose keys are the operator's to choose: names with a truth value, a text or a number each."""
-        part = self.data.get(section, {})
+        part = self.section(section)
         self.seen.add((section, ""))
-        if not isinstance(part, dict):
-            return ()
         for key, value in part.items():
             self.seen.add((section, key))
             if not _VARIABLE.match(key):

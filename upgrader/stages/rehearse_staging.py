@@ -17,7 +17,7 @@ _ALREADY_THERE = 3
 
 
 def on_staging(ctx: StageContext) -> None:
-    """Accept the hop's walk on staging, or have it walked there now. Raises StepFailed when it does not come through."""
+    """Accept the hop's walk on staging, or have it walked there now. Raises StepFailed when it stops there."""
     with ctx.step(f"the hop on staging ({ctx.site.staging})") as evidence:
         run = _rehearsed(ctx)
         if not run:
