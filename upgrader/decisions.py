@@ -98,7 +98,7 @@ def _schema_objections(situation: Situation) -> list[str]:
     return objections
 
 
-def _converted(situation: Situation) -> list[WayBack]:
+def converted(situation: Situation) -> list[WayBack]:
     """Data stores that the new release's servers have opened, or may have."""
     if not situation.upgrade_began:
         return []
@@ -117,7 +117,7 @@ def _same(situation: Situation, row: WayBack) -> bool:
 
 def _store_objections(situation: Situation) -> list[str]:
     found = []
-    for row in _converted(situation):
+    for row in converted(situation):
         silent = row.service == MARIADB and not situation.server_now
         found.append(f"{row.service}: {'the server does not answer, and ' if silent else ''}{row.why}")
     return found
@@ -140,7 +140,7 @@ def _restore(situation: Situation) -> tuple[bool, tuple[str, ...]]:
             f"the database server is now {situation.server_now}, it was {situation.server_before}: its files were "
             "converted, and the old server has to be built anew by hand before the dump can be loaded",
         )
-    by_hand = [row for row in _converted(situation) if row.service != MARIADB]
+    by_hand = [row for row in converted(situation) if row.service != MARIADB]
     if by_hand:
         return False, tuple(
             f"{row.service}: putting the databases back is not enough, and this is not automated: {row.why}"

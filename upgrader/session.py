@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from upgrader.conduct import Conduct, Look
 from upgrader.config import Site
@@ -26,6 +26,11 @@ from upgrader.plan_file import read_plan, write_plan
 from upgrader.states import RUN_ENDED, AttemptState, State
 from upgrader.survey import look, looking_glass
 
+if TYPE_CHECKING:
+    from upgrader.back_map import BackMap
+    from upgrader.database.losses import Losses
+    from upgrader.database.manifest import Manifest
+
 PLANS = "plans"
 
 
@@ -38,6 +43,10 @@ class Session:
     journal: Journal
     actor: str
     say: Callable[[str, dict[str, Any]], None]
+    seen: CloudFacts | None = None
+    """The last look at the cloud, where there was one."""
+    stood: Situation | None = None
+    """What the last answer about the way back stood on."""
 
     # ------------------------------------------------------------ the run
 
@@ -118,6 +127,10 @@ class Session:
 
     def ways(self, snapshot: Snapshot, hop: HopRow, plan: Plan) -> Ways:
         """The ways back that are open now, from what is seen of the cloud now."""
+        return ways(self.situation(snapshot, hop, plan))
+
+    def situation(self, snapshot: Snapshot, hop: HopRow, plan: Plan) -> Situation:
+        """What a decision about the way back stands on. Looks at the cloud; what it saw is kept for `back_map`."""
         hop_plan = plan.hops[hop.index]
         began = any(
             row.launched_at or row.state is not AttemptState.VOID
@@ -125,26 +138,57 @@ class Session:
         )
         heads, server, untouched = self._seen(hop_plan)
         folder = hop.facts.get("backup_set", "")
-        return ways(
-            Situation(
-                hop=hop_plan,
-                ponr=hop.ponr.value,
-                upgrade_began=began,
-                heads=heads,
-                backup_set=folder,
-                backup_complete=bool(folder) and _whole(Path(folder)),
-                server_before=hop.facts.get("server_before", ""),
-                server_now=server,
-                untouched=untouched,
-            )
+        self.stood = Situation(
+            hop=hop_plan,
+            ponr=hop.ponr.value,
+            upgrade_began=began,
+            heads=heads,
+            backup_set=folder,
+            backup_complete=bool(folder) and _whole(Path(folder)),
+            server_before=hop.facts.get("server_before", ""),
+            server_now=server,
+            untouched=untouched,
         )
+        return self.stood
+
+    def back_map(self, snapshot: Snapshot, hop: HopRow, plan: Plan, found: Ways, *, losses: bool = True) -> BackMap:
+        """What taking the hop back means, service by service, and with `losses` what a restore would lose.
+
+        Uses the look that `found` came from. What cannot be asked is said to be unknown; nothing is raised for it.
+        """
+        from upgrader.back_map import back_map
+        from upgrader.database.manifest import read_manifest
+
+        stood = self.stood or self.situation(snapshot, hop, plan)
+        if not losses or not stood.backup_set or not stood.upgrade_began:
+            return back_map(stood, found, None)
+        try:
+            manifest = read_manifest(Path(stood.backup_set))
+        except UpgraderError:
+            return back_map(stood, found, None)
+        return back_map(stood, found, self._losses(stood.hop, manifest), backup_state=manifest.state)
+
+    def _losses(self, hop: HopPlan, manifest: Manifest) -> Losses:
+        from upgrader.database.losses import losses, unknown
+        from upgrader.survey import ask_of
+
+        if self.seen is None:
+            return unknown(manifest, "the cloud could not be looked at")
+        try:
+            toolchain = looking_glass(self.site, self.graph, hop.target)
+            runner, folder = ask_of(self.site, toolchain, "losses")
+            return losses(self.site, toolchain, runner, folder, manifest, self.seen)
+        except UpgraderError as error:
+            return unknown(manifest, error.message)
 
     def _seen(self, hop: HopPlan) -> tuple[dict[str, tuple[str, ...]] | None, str, frozenset[str]]:
         """Heads, version of the database server, services wholly on the old release; nothing where it is not known."""
         try:
             facts, _ = self.observe(hop.target)
         except UpgraderError:
+            self.seen = None
             return None, "", frozenset()
+        self.seen = facts
         servers = [host.galera.server_version for host in facts.hosts if host.galera and host.galera.server_version]
         heads = None if facts.heads_error else {row.database: row.heads for row in facts.heads}
         return heads, max(servers, default=""), self._untouched(hop, facts)

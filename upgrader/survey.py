@@ -115,6 +115,11 @@ def runner_of(site: Site, toolchain: Toolchain, *, secrets: bool = True) -> Runn
     return AnsibleRunner(secrets=secret_values(site.passwords, _vault(site, toolchain)) if secrets else ())
 
 
+def ask_of(site: Site, toolchain: Toolchain, name: str) -> tuple[Runner, FilePath]:
+    """What a question to a cloud is asked with, and a fresh folder for its play."""
+    return runner_of(site, toolchain), _look_folder(site, name)
+
+
 def _look_folder(site: Site, name: str) -> FilePath:
     folder = site.state_dir / LOOKS / f"{name}-{uuid.uuid4().hex}"
     make_dir(folder.parent, exist_ok=True)

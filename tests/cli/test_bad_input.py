@@ -479,7 +479,8 @@ def test_an_unknown_release(call: Call, site: Site, verb: str) -> None:
     [
         ("frobnicate",), ("status", "--frob"), ("run",), ("run", "a", "b"), ("run", "--to"), ("plan",),
         ("run", "p.json", "--to", "2024.2"), ("resume", "--accept", "nothing"), ("approve", "--accept", "x"),
-        ("rollback", "--redeploy", "--restore"), ("history", "--last", "-1"), ("--site",), ("plan", "--to", "a", "b"),
+        ("rollback", "--redeploy", "--restore"), ("rollback", "--show", "--restore"),
+        ("history", "--last", "-1"), ("--site",), ("plan", "--to", "a", "b"),
     ],
 )  # fmt: skip
 def test_a_command_line_that_is_wrong(call: Call, site: Site, words: tuple[str, ...]) -> None:
@@ -502,7 +503,7 @@ def test_a_restore_is_not_confirmed_where_nobody_can_type(
     kinds = history(site)
     said = call("--site", site.file, "rollback", "--restore")
     said.err = said.err[said.err.index("Refused") :]
-    said.is_clear(3, "not confirmed", "Nothing was changed", "--confirm", "restore 2024.1 from", "lost ")
+    said.is_clear(3, "not confirmed", "Nothing was changed", f'--confirm "{site.name}"', "lost ")
     wrong = call("--site", site.file, "rollback", "--confirm", "yes")
     assert wrong.code == 3
     assert set(history(site)[len(kinds) :]) == {"entered"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,14 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from upgrader.cli.driving import ask, conclude, drive, live, must_have_run, settle_dead, site_of
-from upgrader.cli.verb import invocation, verb_app
+from upgrader.cli.verb import Invocation, invocation, verb_app, with_site
 from upgrader.errors import RefusedError, UsageError
 
 if TYPE_CHECKING:
+    from upgrader.back_map import BackMap
+    from upgrader.config import Site
     from upgrader.decisions import Ways
     from upgrader.journal import HopRow
     from upgrader.session import Session
     from upgrader.states import Event
+    from upgrader.views.page import Page
 
 app = verb_app()
 
@@ -28,34 +32,49 @@ def rollback(
         bool, typer.Option("--redeploy", help="Deploy the old release on the data as they are.")
     ] = False,
     restore: Annotated[bool, typer.Option("--restore", help="Put the databases and keys of the backup back.")] = False,
+    only_changed: Annotated[
+        bool,
+        typer.Option("--only-changed", help="Restore only the services whose schemas changed, where that is sound."),
+    ] = False,
     confirm: Annotated[
-        str | None, typer.Option(metavar="WORDS", help="The words a restore asks for, typed beforehand.")
+        str | None, typer.Option(metavar="SITE", help="The site's name, which a restore asks for, typed beforehand.")
     ] = None,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept in the journal.")] = "",
+    show: Annotated[bool, typer.Option("--show", help="Only show the way back and what it loses.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --show: as one JSON document.")] = False,
 ) -> None:
     """Take the current hop back to the release it came from, and verify it there.
 
-    Looks at the cloud first. Redeploying is offered where the schemas did not change, or provably no change began;
-    otherwise the databases are restored, which loses what was written since the backup and asks for typed words.
+    Looks at the cloud first, and shows what each service needs. Redeploying is offered where the schemas did not
+    change, or provably no change began; otherwise the databases are restored, which loses what was written since the
+    backup: that is shown by table and by name, and the site's name has to be typed.
     """
     given = invocation(ctx)
-    if redeploy and restore:
-        raise UsageError(
-            "--redeploy and --restore exclude each other.", next_command="upgrader rollback", reason="usage"
-        )
+    _refuse_nonsense(redeploy=redeploy, restore=restore, only_changed=only_changed, show=show, as_json=as_json)
     site = site_of(given)
     must_have_run(site, "to take back")
     from upgrader.session import session
 
-    view = live(given)
+    view = live(given, quiet=as_json)
     with session(site, "rollback", view, create=False) as opened:
         _settle(opened)
         hop = _hop(opened)
         view("note", {"text": f"Looking which ways back to {hop.source} are open …"})
-        ways = opened.ways(opened.journal.snapshot(), hop, opened.conduct(opened.journal.snapshot()).plan)
-        event = _choose(ways, redeploy=redeploy, restore=restore)
-        _confirm(event, hop, ways, confirm)
+        snapshot = opened.journal.snapshot()
+        plan = opened.conduct(snapshot).plan
+        ways = opened.ways(snapshot, hop, plan)
+        asked = show or restore or only_changed or not ways.redeploy
+        if asked:
+            view("note", {"text": "Asking what was written since the backup …"})
+        found = opened.back_map(snapshot, hop, plan, ways, losses=asked)
+        view.close()
+        if show:
+            _show(found, hop, site, given, as_json=as_json)
+            return
+        event = _choose(ways, redeploy=redeploy, restore=restore or only_changed)
+        _confirm(event, hop, site, found, given, confirm, only_changed=only_changed)
         to_decision(opened, hop, reason)
+        _keep_scope(opened, event, only_changed=only_changed)
         go_back(opened, event, reason or "taken back by the operator", ways)
         ending = drive(opened, view, auto_approve=False)
     conclude(ending, site, given)
@@ -129,30 +148,82 @@ def _choose(ways: Ways, *, redeploy: bool, restore: bool) -> Event:
     )
 
 
-def _confirm(event: Event, hop: HopRow, ways: Ways, given: str | None) -> None:
-    """A restore is confirmed by typing the words that name it; the age of the backup and the loss are shown first."""
+def _refuse_nonsense(*, redeploy: bool, restore: bool, only_changed: bool, show: bool, as_json: bool) -> None:
+    if redeploy and (restore or only_changed):
+        words = "--redeploy and --restore exclude each other."
+        raise UsageError(words, next_command="upgrader rollback", reason="usage")
+    if show and (redeploy or restore or only_changed):
+        words = "--show shows every way; it takes none."
+        raise UsageError(words, next_command="upgrader rollback --show", reason="usage")
+    if as_json and not show:
+        raise UsageError("--json belongs to --show.", next_command="upgrader rollback --show --json", reason="usage")
+
+
+def _show(found: BackMap, hop: HopRow, site: Site, given: Invocation, *, as_json: bool) -> None:
+    """The map on stdout. Changes nothing."""
+    command = {"redeploy": "upgrader rollback --redeploy", "restore": "upgrader rollback --restore"}.get(found.best)
+    following = with_site(command or "upgrader resume", given.named)
+    if as_json:
+        import json
+
+        document = found.document() | {"next": following, "site": site.name}
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    from upgrader.views.terminal import show
+
+    show(_page(found, hop, site, following), color=given.color)
+
+
+def _page(found: BackMap, hop: HopRow, site: Site, *following: str) -> Page:
+    from upgrader.views.rollback import back_page
+
+    return back_page(found, site=site.name, age=age(hop.facts.get("backup_made_at", "")), next_commands=following)
+
+
+def _confirm(
+    event: Event, hop: HopRow, site: Site, found: BackMap, given: Invocation, typed: str | None, *, only_changed: bool
+) -> None:
+    """The map is shown; a restore is confirmed by typing the site's name."""
+    from upgrader.states import Event as Events
+    from upgrader.views.terminal import show
+
+    show(_page(found, hop, site), sys.stderr, color=given.color)
+    if event is not Events.RESTORE:
+        return
+    if only_changed and not found.only_changed:
+        refused = [f"{row.service}: {row.alone_why}" for row in found.services if row.alone is False]
+        raise RefusedError(
+            "Restoring only what the hop changed would not be sound.",
+            cloud="Nothing was changed by this command.",
+            details=refused or ["no service needs its databases put back"],
+            next_command="upgrader rollback --restore",
+            reason="partial-restore-unsound",
+        )
+    folder = Path(hop.facts.get("backup_set", ""))
+    what = f"Databases {', '.join(found.changed)}" if only_changed else "Every database of the set"
+    typer.echo(f"{what} will be replaced by backup {folder.name}; services stand still meanwhile.", err=True)
+    if not ask(f'Type the name of the site, "{site.name}", to go on', site.name, typed):
+        words = "--only-changed" if only_changed else "--restore"
+        raise RefusedError(
+            "The restore was not confirmed.",
+            cloud="Nothing was changed by this command.",
+            details=[f"backup   {folder}", "lost     everything written to the databases since then, as shown above"],
+            next_command=f'upgrader rollback {words} --confirm "{site.name}"',
+            reason="not-confirmed",
+        )
+
+
+def _keep_scope(opened: Session, event: Event, *, only_changed: bool) -> None:
+    """What is to be restored is the operator's word, so it is in the journal before the attempt that it unlocks."""
+    from upgrader.back_map import RESTORE_ALL, RESTORE_CHANGED, scope
     from upgrader.states import Event as Events
 
     if event is not Events.RESTORE:
         return
-    folder = Path(hop.facts.get("backup_set", ""))
-    words = f"restore {hop.source} from {folder.name}"
-    details = [
-        f"backup   {folder}",
-        f"taken    {hop.facts.get('backup_made_at', 'unknown')} ({age(hop.facts.get('backup_made_at', ''))} ago)",
-        "lost     everything written to the databases since then: users, servers, volumes, networks made or deleted",
-        *(f"because  {line}" for line in ways.redeploy_reasons if not ways.redeploy),
-    ]
-    for line in details:
-        typer.echo(line, err=True)
-    if not ask(f'Type "{words}" to go on', words, given):
-        raise RefusedError(
-            "The restore was not confirmed.",
-            cloud="Nothing was changed by this command.",
-            details=details,
-            next_command=f'upgrader rollback --restore --confirm "{words}"',
-            reason="not-confirmed",
-        )
+    wanted = RESTORE_CHANGED if only_changed else RESTORE_ALL
+    now = scope((row.name, row.reason) for row in opened.journal.acceptances())
+    if wanted != now:
+        opened.journal.accept(wanted, "chosen with the restore", opened.actor)
 
 
 def age(at: str) -> str:

@@ -250,6 +250,8 @@ def _answer(host: world.Host, word: str, rest: list[str], stdin: Iterator[str]) 
             yield from records.answer(root, stdin)
         case "keystone-endpoint", []:
             yield from _endpoint(root)
+        case "since", [kind, *moment]:
+            yield from ("\t".join(row) for row in schemas.written_since(root, kind, " ".join(moment)))
         case "restore-schema", [name]:
             schemas.restore(root, name, stdin)
             store.note(root, f"restore:{name}")

@@ -90,6 +90,44 @@ def _version(table: str) -> bool:
     return table in VERSION_TABLES
 
 
+# ---------------------------------------------------------------- what is written after a backup
+
+_MADE = {
+    "instances": ("nova", "instances"), "volumes": ("cinder", "volumes"), "images": ("glance", "images"),
+    "networks": ("neutron", "networks"), "subnets": ("neutron", "subnets"), "ports": ("neutron", "ports"),
+    "routers": ("neutron", "routers"), "users": ("keystone", "user"), "stacks": ("heat", "stack"),
+}  # fmt: skip
+"""Question of database/losses.sh → schema and table, where the sandbox has the table."""
+
+
+def add_row(root: str, name: str, table: str, row: list[Any], at: str = "") -> None:
+    """Write a row as a service would, with the time it was made (UTC): id first, then its name."""
+    schema = load(root, name) or new_schema([], {})
+    schema["tables"][table]["rows"].append(row)
+    made = schema.setdefault("made", {}).setdefault(table, {})
+    made[str(row[0])] = at or world.now().replace("T", " ").rstrip("Z")
+    save(root, name, schema)
+
+
+def written_since(root: str, kind: str, since: str) -> Iterator[tuple[str, ...]]:
+    """How many rows were made after `since`, and the first of them. Raises SqlError where the table is not there.
+
+    Nothing here is ever changed or deleted in place, and of what has no table here there is none.
+    """
+    if kind not in _MADE:
+        yield ("count", "0")
+        return
+    name, table = _MADE[kind]
+    schema = load(root, name)
+    if schema is None or table not in schema["tables"]:
+        raise SqlError(f"ERROR 1146 (42S02) at line 3: Table '{name}.{table}' doesn't exist")
+    names = {str(row[0]): str(row[1]) for row in schema["tables"][table]["rows"]}
+    made = schema.get("made", {}).get(table, {})
+    new = sorted((at, key) for key, at in made.items() if at > since and key in names)
+    yield ("count", str(len(new)))
+    yield from (("row", key, names[key], at) for at, key in new[:5])
+
+
 # ---------------------------------------------------------------- dump and load
 
 
