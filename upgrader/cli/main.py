@@ -37,6 +37,7 @@ class UpgraderGroup(LazyGroup):
         "rollback": ("upgrader.cli.rollback_cmd", "Take a hop back: redeploy or restore."),
         "history": ("upgrader.cli.history_cmd", "Show the journal and check its hash chain."),
         "graph": ("upgrader.cli.graph_cmd", "Show the releases and hops this tool knows."),
+        "inspect": ("upgrader.cli.inspect_cmd", "Name the release of the databases in a dump."),
         "toolchain": ("upgrader.cli.toolchain_cmd", "Build and check the pinned environment of a release."),
         "demo": ("upgrader.cli.demo_cmd", "Walk three hops on a sandbox cloud, killed and resumed."),
         "lab": ("upgrader.lab.main", "A real cloud in containers on this machine: up, down."),

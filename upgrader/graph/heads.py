@@ -180,27 +180,23 @@ def unfinished(marks: DatabaseMarks, heads: Iterable[str], structure: Structure)
     rows = tuple(heads)
     applied = marks.applied(rows)
     shown = " + ".join(row for row in rows if not row.startswith(LEGACY)) or " + ".join(rows)
+    whole = structure.tables.issuperset(marks.tables)
     for revision in marks.revisions:
+        here = [item for item in revision.adds if item in structure.items]
         if revision.id in applied:
-            lost = [item for item in revision.adds if _looked_at(item, structure) and item not in structure.items]
-            if lost and not _dropped_later(marks, revision.id, applied, lost[0]):
+            lost = [item for item in revision.adds if item not in here and _looked_at(item, structure)]
+            if whole and lost and not _dropped_later(marks, revision.id, applied, lost[0]):
                 return (
                     f"half-migrated: holds {shown}, but lacks {_thing(lost[0])}, which {revision.id} makes: "
                     "the row was written by hand, or tables are missing"
                 )
             continue
-        made = [item for item in revision.adds if item in structure.items]
-        if made:
-            return (
-                f"half-migrated: {_thing(made[0])} of {revision.id} is there already, but the version row is "
-                f"{shown}: that script was interrupted"
+        gone = [item for item in revision.drops if item not in structure.items and _looked_at(item, structure)]
+        if here or gone:
+            told = (
+                f"{_thing(here[0])} of {revision.id} is there" if here else f"{revision.id} dropped {_thing(gone[0])}"
             )
-        gone = [item for item in revision.drops if _looked_at(item, structure) and item not in structure.items]
-        if gone:
-            return (
-                f"half-migrated: {_thing(gone[0])}, which {revision.id} drops, is gone already, but the version row "
-                f"is {shown}: that script was interrupted"
-            )
+            return f"half-migrated: {told} already, but the version row is {shown}: that script was interrupted"
     return ""
 
 
