@@ -15,6 +15,14 @@ class Option(Shape):
     database: Text
 
 
+class KeyFolder(Shape):
+    """A folder of keys that the service's programs read, and the part of a backup set that holds them."""
+
+    section: Text
+    option: Text
+    part: Text
+
+
 class Step(Shape):
     phase: Phase
     command: tuple[Text, ...]
@@ -29,6 +37,7 @@ class ServiceMigrations(Shape):
     config: tuple[Option, ...]
     config_cell: tuple[Option, ...] = ()
     """Options of a second configuration, named `$CELL` in commands."""
+    keys: tuple[KeyFolder, ...] = ()
     status: tuple[Text, ...]
     """The service's own check before an upgrade: exit code 0 fine, 1 warnings, 2 failures."""
     steps: tuple[Step, ...]

@@ -58,22 +58,11 @@ def build_toolchain(
         if not rebuild and _fits(toolchain, pins):
             say(f"toolchain {pins.release} is built already")
             return toolchain
-        sweep(builds, pins.release, keep=toolchain.dir)
-        folder = builds / f"{pins.release}-{secrets.token_hex(4)}"
-        try:
+        with built_beside(builds, toolchain.dir, f"The toolchain of {pins.release}") as folder:
             _fill(Toolchain(pins.release, folder), pins, choice, wheelhouse, say)
             problems = verify(Toolchain(pins.release, folder))
             if problems:
                 raise EnvironmentMissingError(f"The new toolchain of {pins.release} does not work.", details=problems)
-            publish(folder, toolchain.dir)
-        except OSError as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise EnvironmentMissingError(
-                f"The toolchain of {pins.release} cannot be built in {target_dir}: {error.strerror or error}."
-            ) from error
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
     return toolchain
 
 
@@ -142,10 +131,10 @@ def _requirements(pins: Pins, choice: Choice) -> list[str]:
     return [f"kolla-ansible=={pins.kolla_ansible}", core_requirement(pins, choice.core_series), sdk, "requests"]
 
 
-def make_venv(interpreter: Path, folder: Path) -> Path:
+def make_venv(interpreter: Path, folder: Path, *, with_pip: bool = True) -> Path:
     """A virtual environment in `folder`; returns its Python."""
-    command = [interpreter, "-I", "-m", "venv", folder]
-    _run([str(part) for part in command], "the virtual environment cannot be made", _environment(None))
+    command = [interpreter, "-I", "-m", "venv", *([] if with_pip else ["--without-pip"]), folder]
+    run_builder([str(part) for part in command], "the virtual environment cannot be made", builder_environment(None))
     return folder / "bin" / "python"
 
 
@@ -176,10 +165,11 @@ def pip(python: Path, arguments: Sequence[str | Path], wheelhouse: Path | None) 
         *rest,
     ]
     where = f"not everything is in the wheelhouse {wheelhouse}" if wheelhouse else "the package index did not deliver"
-    _run(command, where, _environment(wheelhouse))
+    run_builder(command, where, builder_environment(wheelhouse))
 
 
-def _environment(wheelhouse: Path | None) -> dict[str, str]:
+def builder_environment(wheelhouse: Path | None) -> dict[str, str]:
+    """What the programs of a build see; with a wheelhouse no setting may name another place."""
     values = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     if wheelhouse:  # nothing may come from anywhere else
         values = {name: value for name, value in values.items() if not name.startswith("PIP_")}
@@ -187,7 +177,8 @@ def _environment(wheelhouse: Path | None) -> dict[str, str]:
     return values
 
 
-def _run(command: Sequence[str | Path], failure: str, environment: dict[str, str]) -> None:
+def run_builder(command: Sequence[str | Path], failure: str, environment: dict[str, str]) -> None:
+    """Run one program of a build. Raises EnvironmentMissingError with its last words, without credentials."""
     run = subprocess.run(
         command,
         env=environment,
@@ -261,15 +252,35 @@ def only_builder(target_dir: Path, release: str) -> Iterator[Path]:
         yield builds
 
 
-def sweep(builds: Path, release: str, *, keep: Path) -> None:
+@contextmanager
+def built_beside(builds: Path, link: Path, what: str) -> Iterator[Path]:
+    """The folder of a new build, not made yet; filled without an error, it becomes what `link` leads to.
+
+    Anything else removes it and leaves `link` as it was. What the operating system refuses is raised as
+    EnvironmentMissingError about `what`.
+    """
+    _sweep(builds, link)
+    folder = builds / f"{link.name}-{secrets.token_hex(4)}"
+    try:
+        yield folder
+        _publish(folder, link)
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise EnvironmentMissingError(f"{what} cannot be built in {link.parent}: {error.strerror or error}.") from error
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _sweep(builds: Path, link: Path) -> None:
     """Delete builds that were killed or replaced; the one in use stays, so that a play that runs is not cut off."""
-    current = keep.resolve()
-    for folder in builds.glob(f"{release}-*"):
+    current = link.resolve()
+    for folder in builds.glob(f"{link.name}-*"):
         if folder.resolve() != current:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def publish(folder: Path, link: Path) -> None:
+def _publish(folder: Path, link: Path) -> None:
     """Let `link` lead to the finished build in one step."""
     os.sync()  # thousands of small files: after a loss of power the link must not lead to empty ones
     temporary = link.with_name(f".{link.name}.{secrets.token_hex(4)}")

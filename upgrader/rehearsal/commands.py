@@ -1,45 +1,49 @@
-"""Run one of a service's own programs against the copy: no network, a time limit, an environment of its own.
+"""One service's place of work on the copy: what its programs get to see, and what is read from what they say.
 
-Owns what the program gets to see (a configuration with nothing but the copy's address) and what is believed of it:
-its exit code is only one of several witnesses, which is why it is returned and not judged here.
+Owns the configuration (nothing in it but the copy's address, and keys where the set has them) and the placeholders of
+commands. Of what is believed of a program its exit code is only one witness, which is why it is returned, not judged.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from upgrader.database.isolation import without_network
 from upgrader.database.throwaway import Server
 from upgrader.durable import make_dir
-from upgrader.errors import UpgraderError
 from upgrader.graph.migrations import Option, ServiceMigrations
-from upgrader.rehearsal import desk
-from upgrader.rehearsal.environments import Services
+from upgrader.rehearsal.keys import NO_KEYS, Keys
+from upgrader.rehearsal.programs import Desk, Programs
 from upgrader.rehearsal.report import CommandResult
 
 LAST_WORDS = 12
-DESK_LOG = "desk.log"
 _ROW = re.compile(r"^\|\s*([A-Za-z0-9_.]+)\s*\|\s*(\d+)\s*\|\s*(\d+)\s*\|$")
 _URL = re.compile(r"\$URL\((\w+)\)")
 _NOISE = re.compile(r"DeprecationWarning|pkg_resources|^\s*warnings\.warn|^\s*import pkg_resources|INFO ")
 
 
 class Workplace:
-    """A folder for one service's programs of one release: its configuration, its scratch files, its logs."""
+    """A folder for one service's programs of one release: its configuration, its scratch files, its logs.
 
-    def __init__(self, folder: Path, server: Server, services: Services, service: ServiceMigrations) -> None:
-        self.folder, self.server, self.services, self.service = folder, server, services, service
+    On leaving it configuration and keys are removed; the logs stay.
+    """
+
+    def __init__(
+        self, folder: Path, server: Server, programs: Programs, service: ServiceMigrations, keys: Keys = NO_KEYS
+    ) -> None:
+        self.folder, self.server, self.programs, self.service = folder, server, programs, service
         make_dir(folder, exist_ok=True)
-        self._desk: subprocess.Popen[str] | None = None
+        self._inside = folder / "inside"
+        shutil.rmtree(self._inside, ignore_errors=True)
+        make_dir(self._inside)
+        self._desk: Desk | None = None
         self._count = 0
-        self._conf = self._write("service.conf", service.config)
-        self._cell = self._write("cell.conf", service.config_cell or service.config)
+        options = keys.unpacked(service, self._inside)
+        self._conf = self._write("service.conf", service.config, options)
+        self._cell = self._write("cell.conf", service.config_cell or service.config, options)
 
     def __enter__(self) -> Self:
         return self
@@ -47,79 +51,50 @@ class Workplace:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _write(self, name: str, options: Sequence[Option]) -> Path:
-        sections: dict[str, list[str]] = {"DEFAULT": [f"state_path = {self.folder}", "use_stderr = true"]}
+    def _write(self, name: str, options: Sequence[Option], keys: Sequence[tuple[str, str, str]]) -> Path:
+        sections: dict[str, list[str]] = {"DEFAULT": [f"state_path = {self._inside}", "use_stderr = true"]}
         for item in options:
             sections.setdefault(item.section, []).append(f"{item.option} = {self.server.url(item.database)}")
-        sections["oslo_concurrency"] = [f"lock_path = {self.folder}"]
-        path = self.folder / name
+        for section, option, value in keys:
+            sections.setdefault(section, []).append(f"{option} = {value}")
+        sections["oslo_concurrency"] = [f"lock_path = {self._inside}"]
+        path = self._inside / name
         path.write_text("".join(f"[{section}]\n" + "\n".join(lines) + "\n\n" for section, lines in sections.items()))
         path.chmod(0o600)
         return path
 
     def run(self, phase: str, command: Sequence[str], *, limit: float) -> CommandResult:
-        """Run `command` (with its placeholders) once. Returns when nothing of it is left."""
+        """Run `command` (with its placeholders) once. Returns when nothing of it is left.
+
+        Raises UpgraderError when no program can be run at all, RehearsalCanceled when the operator wants to stop.
+        """
         return self.told(phase, command, limit=limit)[0]
 
     def told(self, phase: str, command: Sequence[str], *, limit: float) -> tuple[CommandResult, str]:
         """As `run`, with everything the program said."""
-        program, *words = command
-        path = self.services.program(program)
-        if not path.exists():
-            lost = CommandResult(phase=phase, command=tuple(command), code=127, last_words=(f"{path} is not there",))
-            return lost, ""
+        self._desk = self._desk or self.programs.desk(self.service, self._inside, self.server.socket)
         self._count += 1
-        log = self.folder / f"{self._count:02}-{program}.log"
-        asked = {"argv": [str(path), *map(self._filled, words)], "log": str(log), "limit": limit}
-        code, seconds = self._ask(asked)
-        text = log.read_text(errors="replace") if log.exists() else ""
+        log = self.folder / f"{self._count:02}-{command[0]}.log"
+        log.touch(mode=0o600)
+        ran = self._desk.run([command[0], *map(self._filled, command[1:])], log, limit)
+        text = log.read_text(errors="replace")
         result = CommandResult(
             phase=phase,
             command=tuple(command),
-            code=code,
-            seconds=seconds,
+            code=ran.code,
+            seconds=ran.seconds,
+            load_seconds=ran.load,
             batches=batches(text),
             last_words=_last_words(text),
         )
         return result, text
 
     def close(self) -> None:
-        """End the process that the programs were run from."""
+        """End what the programs were run from; nothing but logs is left."""
         if self._desk is not None:
-            self._desk.kill()
-            self._desk.wait()
+            self._desk.close()
             self._desk = None
-
-    def _ask(self, asked: Mapping[str, Any]) -> tuple[int | None, float]:
-        """Let the desk run one command. A desk that is lost takes its command with it, and the next gets a new one."""
-        clerk = self._desk = self._desk or self._open()
-        assert clerk.stdin is not None and clerk.stdout is not None  # noqa: S101 - made with pipes
-        try:
-            clerk.stdin.write(json.dumps(asked) + "\n")
-            clerk.stdin.flush()
-            answer = json.loads(clerk.stdout.readline())
-        except (OSError, ValueError):
-            self.close()
-            raise UpgraderError(
-                f"The programs of {self.service.name} {self.services.release} could not be run.",
-                cloud="Only the copy was touched.",
-                details=_last_words((self.folder / DESK_LOG).read_text(errors="replace"))[-3:],
-                reason="rehearsal-desk",
-            ) from None
-        return answer["code"], float(answer["seconds"])
-
-    def _open(self) -> subprocess.Popen[str]:
-        with (self.folder / DESK_LOG).open("ab") as errors:
-            return subprocess.Popen(
-                without_network([str(self.services.program("python")), "-P", str(Path(desk.__file__))]),
-                cwd=self.folder,
-                env=self._environment(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                start_new_session=True,
-            )
+        shutil.rmtree(self._inside, ignore_errors=True)
 
     def _filled(self, word: str) -> str:
         if word == "$CONF":
@@ -127,18 +102,6 @@ class Workplace:
         if word == "$CELL":
             return str(self._cell)
         return _URL.sub(lambda match: self.server.url(match[1]), word)
-
-    def _environment(self) -> Mapping[str, str]:
-        return {
-            "PATH": f"{self.services.bin}:/usr/bin:/bin",
-            "HOME": str(self.folder),
-            "TMPDIR": str(self.folder),
-            "LC_ALL": "C.UTF-8",
-            "PYTHONWARNINGS": "ignore",
-            "COLUMNS": "200",
-            # processes of an attempt are found by these
-            **{name: value for name, value in os.environ.items() if name.startswith("UPGRADER_")},
-        }
 
 
 def batches(text: str) -> tuple[tuple[str, int, int], ...]:

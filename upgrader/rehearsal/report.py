@@ -17,6 +17,8 @@ class CommandResult(Value):
     code: int | None = None
     """Exit code; None: it was ended at its time limit."""
     seconds: float = 0.0
+    load_seconds: float = 0.0
+    """What loading the program took, which a run outside of the rehearsal pays every time."""
     work_seconds: float | None = None
     """Without start-up, as measured by the second run of the same command, which finds nothing to do."""
     batches: tuple[tuple[str, int, int], ...] = ()
@@ -67,6 +69,8 @@ class ServiceResult(Value):
     checks: tuple[tuple[str, str, str], ...] = ()
     """(check, result, details) of the service's own upgrade check."""
     check_code: int | None = None
+    """0 fine, 1 warnings, 2 failures or no answer; a check that wants a running cloud cannot pass on a copy."""
+    check: CommandResult | None = None
     commands: tuple[CommandResult, ...] = ()
     heads: tuple[tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]], ...] = ()
     """(database, before, after, expected)."""
@@ -82,6 +86,16 @@ class ServiceResult(Value):
     seconds: float = 0.0
 
 
+class Unrehearsed(Value):
+    """A database of the copy that belongs to no service whose migrations are known."""
+
+    database: str
+    tables: int
+    heads: tuple[str, ...] = ()
+    versioned: bool
+    """It has a version table, so a migration of its service may change it on any hop."""
+
+
 class HopRehearsal(Value):
     source: ReleaseId = named(alias="from")
     target: ReleaseId = named(alias="to")
@@ -89,6 +103,7 @@ class HopRehearsal(Value):
     services: tuple[ServiceResult, ...] = ()
     sanitised: tuple[tuple[str, int], ...] = ()
     """(`database.table.column`, rows whose addresses were replaced)."""
+    not_rehearsed: tuple[Unrehearsed, ...] = ()
     seconds: float = 0.0
 
     @property
