@@ -34,7 +34,7 @@ class Cloud:
     def __call__(self, *words: object) -> Said:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "upgrader", "--site", str(self.site), *map(str, words)],
-            capture_output=True, check=False, stdin=subprocess.DEVNULL, timeout=300,
+            capture_output=True, check=False, stdin=subprocess.DEVNULL, timeout=900,
         )  # fmt: skip
         return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
 

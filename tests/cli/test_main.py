@@ -26,7 +26,7 @@ def upgrader(*arguments: str, **environment: str) -> subprocess.CompletedProcess
         text=True,
         check=False,
         env={**os.environ, **environment},
-        timeout=60,
+        timeout=600,
     )
 
 
@@ -38,7 +38,7 @@ def imported(*arguments: str, **environment: str) -> set[str]:
         text=True,
         check=False,
         env={**os.environ, **environment},
-        timeout=60,
+        timeout=600,
     )
     lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
     assert len(lines) > 50, done.stderr
@@ -171,7 +171,7 @@ def test_a_traceback_is_shown_when_asked_for(capsys: pytest.CaptureFixture[str])
 def test_a_reader_that_goes_away_is_no_trouble() -> None:
     code = "import sys; from upgrader.cli import trouble\n"
     code += "sys.exit(trouble.report(BrokenPipeError(), as_json=False, debug=False))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=600)
     assert (done.returncode, done.stderr) == (141, "")
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import getpass
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.process_kit import wait_until
 
 from .hosts import PASSWORD
 
@@ -56,11 +57,13 @@ def running_server(folder: Path) -> Iterator[Server]:
          "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M"],
     )  # fmt: skip
     try:
-        for _ in range(200):
-            ping = ["mariadb-admin", "--no-defaults", f"--socket={socket}", "-uroot", "ping"]
-            if subprocess.run(ping, capture_output=True, check=False).returncode == 0:
-                break
-            time.sleep(0.1)
+        ping = ["mariadb-admin", "--no-defaults", f"--socket={socket}", "-uroot", "ping"]
+
+        def answers() -> bool:
+            return subprocess.run(ping, capture_output=True, check=False).returncode == 0
+
+        wait_until(lambda: process.poll() is not None or answers(), "the database server's first answer")
+        assert process.poll() is None, (folder / "err.log").read_text()
         quoted = PASSWORD.replace("'", "''")
         subprocess.run(
             ["mariadb", "--no-defaults", f"--socket={socket}", "-uroot"],
@@ -69,4 +72,4 @@ def running_server(folder: Path) -> Iterator[Server]:
         yield Server(socket)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait()

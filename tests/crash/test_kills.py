@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.process_kit import playing
 from tests.runner_kit import HOSTS, REPO, play
 from tests.test_attempts import request
 from upgrader import attempts, durable, processes
@@ -69,21 +70,7 @@ def find(victim: str, attempt: str, controller: int) -> list[int]:
     """Processes that play the part, oldest first."""
     if victim == "controller":
         return [controller]
-    found = []
-    for pid in sorted(processes.carrying(processes.ATTEMPT, attempt)):
-        try:
-            line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
-        except OSError:
-            continue
-        kind = {b"upgrader.supervisor": "supervisor", b"upgrader.runner.play": "play"}
-        part = next((name for key, name in kind.items() if key in line), None)
-        if part is None and b"ansible-playbook" in line:
-            parent = processes._stat(pid)
-            above = parent and Path(f"/proc/{parent[1]}/cmdline").read_bytes()
-            part = "worker" if above and b"ansible-playbook" in above else "playbook"
-        if part == victim:
-            found.append(pid)
-    return found
+    return playing(victim, processes.ATTEMPT, attempt)
 
 
 def success(evidence: Evidence) -> bool:

@@ -7,12 +7,12 @@ leaves them); only the hands are these. What an attempt does is the world's scri
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.engine_kit.place import graph, site_of
 from tests.engine_kit.world import HOSTS, World
+from tests.process_kit import wait_until
 from upgrader import durable
 from upgrader.context import AttemptContext
 from upgrader.database.manifest import BackupSet, Manifest, must_be_whole, now, required_parts
@@ -55,9 +55,7 @@ def run_stage(request: AttemptRequest, attempt: AttemptContext) -> StageOutcome:
 
 
 def _wait(ctx: StageContext) -> None:
-    deadline = time.monotonic() + 60
-    while not ctx.attempt.cancelled() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until(ctx.attempt.cancelled, "being canceled")
     raise StageCanceled("waiting")
 
 

@@ -45,7 +45,7 @@ def test_ansible_reads_the_inventory_as_the_sandbox_means_it(tmp_path: Path) -> 
     root, counts = tmp_path / "cloud", (3, 2, 1)
     create_sandbox(root, "2025.2", counts)
     command = [root / "toolchains/2025.2/bin/ansible-inventory", "-i", root / "site/inventory", "--list"]
-    data = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+    data = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=600).stdout)
 
     def hosts(group: str) -> set[str]:
         entry = data.get(group, {})

@@ -67,7 +67,7 @@ def test_watched_tasks_have_the_names_of_the_release_graph(cloud: Path) -> None:
 
 def test_killed_in_the_middle_the_cloud_is_mixed_and_a_second_run_converges(small: Path) -> None:
     configure(small, "2024.2")
-    add_fault(small, "slow", task="Restart neutron-server container", host="ctl1", seconds=60, times=1)
+    add_fault(small, "slow", task="Restart neutron-server container", host="ctl1", seconds=900, times=1)
 
     def ready() -> bool:
         counted = effects(small)
@@ -79,6 +79,7 @@ def test_killed_in_the_middle_the_cloud_is_mixed_and_a_second_run_converges(smal
     assert left["ctl1", "keystone"] == "2024.2"
     assert left["ctl1", "neutron_server"] == "2024.1"
     killed = effects(small)
+    clear_faults(small)  # which of the two plays came to it, nobody knows
     again = play(small, "2024.2", "upgrade")
     assert again.returncode == 0, again.stdout[-3000:]
     assert set(containers(small).values()) == {"2024.2"}

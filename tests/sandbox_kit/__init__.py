@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.process_kit import blow, parent_of, wait_until
+from upgrader import processes
 from upgrader.sandbox import inventory, store, world
 from upgrader.sandbox.secrets import value
 from upgrader.sandbox.step import Result, Step
@@ -29,7 +29,7 @@ def engine(
     """One call of the engine as a host's shell makes it."""
     data = stdin.encode() if isinstance(stdin, str) else stdin
     argv = [sys.executable, "-S", "-E", str(root / "bin" / "engine"), f"{root}/hosts/{host}", *words]
-    return subprocess.run(argv, input=data, env=environment, capture_output=True, check=False, timeout=60)
+    return subprocess.run(argv, input=data, env=environment, capture_output=True, check=False, timeout=600)
 
 
 def sql(root: Path, host: str, question: str, more: str = "", key: str = "database_password") -> str:
@@ -111,7 +111,7 @@ def play(
     """Run a playbook of the toolchain of `release` to its end."""
     command = play_command(root, release, action, *more, playbook=playbook)
     return subprocess.run(
-        command, env=environment(root, release), capture_output=True, text=True, check=False, timeout=300
+        command, env=environment(root, release), capture_output=True, text=True, check=False, timeout=900
     )
 
 
@@ -125,31 +125,28 @@ def kill_play_when(root: Path, release: str, action: str, ready: Callable[[], bo
         start_new_session=True,
     )
     try:
-        deadline = time.monotonic() + 240
-        while not ready():
-            assert process.poll() is None, "the play ended before it could be killed"
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(lambda: ready() or process.poll() is not None, "the moment to kill the play")
+        assert process.poll() is None, "the play ended before it could be killed"
     finally:
-        for pid in [*descendants(process.pid), process.pid]:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        halted: set[int] = set()
+        # what is halted has no more children: none is overlooked, and none lives on without its parent
+        while fresh := ({process.pid} | below(process.pid)) - halted:
+            for pid in fresh:
+                blow(pid, signal.SIGSTOP)
+            halted |= fresh
+        for pid in halted:
+            blow(pid)
         process.wait()
 
 
-def descendants(pid: int) -> list[int]:
+def below(pid: int) -> set[int]:
     """Every process below `pid`, whatever its session."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text(encoding="utf-8").rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid:
-            child = int(path.parent.name)
-            found += [*descendants(child), child]
+    parents = {one: parent_of(one) for one in processes._pids()}
+    found: set[int] = set()
+    border = {pid}
+    while border:
+        border = {child for child, parent in parents.items() if parent in border} - found
+        found |= border
     return found
 
 
