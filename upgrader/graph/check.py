@@ -15,6 +15,7 @@ from upgrader.graph.contradictions import contradictions
 from upgrader.graph.graph import edge_faults, names_in
 from upgrader.graph.load import damaged, data_folder, parse, read_files
 from upgrader.graph.marks import SchemaMarks
+from upgrader.graph.migration_faults import MigrationFaults
 from upgrader.graph.migrations import Migrations
 from upgrader.graph.structure import structure_faults
 from upgrader.value import Value
@@ -25,6 +26,7 @@ SINGLE: dict[str, type[Value]] = {
     "actions/common.toml": records.CommonActions,
     "cli.toml": records.Cli,
     "containers.toml": records.Containers,
+    "migration_faults.toml": MigrationFaults,
     "migrations.toml": Migrations,
     "risks/host_os.toml": records.HostWindows,
     "risks/rabbitmq.toml": records.Rabbitmq,
@@ -114,6 +116,7 @@ def validate_files(files: Mapping[str, bytes]) -> Count:
     faults.extend(_ids(whole))
     faults.extend(_heads(whole))
     faults.extend(_marks(whole))
+    faults.extend(_known_faults(whole))
     faults.extend(_references(whole))
     faults.extend(contradictions(whole))
     if faults:
@@ -238,6 +241,27 @@ def _marks(whole: Whole) -> Iterable[str]:
         yield from (f"{where}: nothing for {row}" for row in sorted(brought - listed))
         yield from (f"{where}: {row} is in no release's new_revisions" for row in sorted(listed - brought))
         yield from (f"{where}: after: {row} is unknown" for row in sorted(before))
+
+
+def _known_faults(whole: Whole) -> Iterable[str]:
+    """Known faults name releases, services and databases of the graph, each fault once."""
+    known = whole.one("migration_faults.toml", MigrationFaults)
+    migrations = whole.one("migrations.toml", Migrations)
+    if known is None or migrations is None:
+        return
+    services = {service.name: service for service in migrations.services}
+    for index, fault in enumerate(known.faults):
+        where = f"migration_faults.toml: faults[{index}] ({fault.id})"
+        yield from (f"{where}.targets: {name} is not a release" for name in fault.targets if name not in whole.ids)
+        service = services.get(fault.service)
+        if service is None:
+            yield f"{where}.service: {fault.service} has no migrations"
+            continue
+        for query in (*fault.after, *fault.rows, *fault.foreseen):
+            if query.database not in service.databases:
+                yield f"{where}: {query.table} is in no database of {fault.service}"
+    ids = [fault.id for fault in known.faults]
+    yield from (f"migration_faults.toml: id {name} is there {count} times" for name, count in _repeated(ids))
 
 
 def _references(whole: Whole) -> Iterable[str]:

@@ -19,6 +19,7 @@ from upgrader.value import Value
 if TYPE_CHECKING:
     from upgrader.graph import records
     from upgrader.graph.marks import DatabaseMarks
+    from upgrader.graph.migration_faults import MigrationFaults
     from upgrader.graph.migrations import ServiceMigrations
 
 Part = TypeVar("Part", bound=Value)
@@ -198,6 +199,13 @@ class ReleaseGraph:
         from upgrader.graph.migrations import Migrations
 
         return self._one("migrations.toml", Migrations).services
+
+    @property
+    def migration_faults(self) -> MigrationFaults:
+        """What is known to make a migration fail or mislead, and what mends it."""
+        from upgrader.graph.migration_faults import MigrationFaults
+
+        return self._one("migration_faults.toml", MigrationFaults)
 
     @property
     def host_windows(self) -> tuple[records.HostWindow, ...]:
