@@ -17,6 +17,7 @@ from upgrader.config_table import Table
 from upgrader.errors import ConfigError
 
 SITE_FILE = "upgrader.toml"
+DATABASES = ("logical", "mydumper", "mariadb-dump", "mariabackup")
 
 _SIZE = re.compile(r"^(\d+)\s*([KMGT]?)i?B?$", re.IGNORECASE)
 _DURATION = re.compile(r"^(\d+)\s*(s|min|h|d)$")
@@ -86,7 +87,7 @@ class Site:
     """Site file of the staging cloud on which a hop is rehearsed first."""
     backup_dir: Path
     backup_database: str
-    """`logical` or `mariabackup`."""
+    """`logical` (mydumper where it is installed here, else mariadb-dump), `mydumper`, `mariadb-dump`, `mariabackup`."""
     toolchains_dir: Path
     wheelhouse: Path | None
     sandbox: Path | None
@@ -101,6 +102,8 @@ class Site:
     """Attempts of one stage within a hop before a human is asked."""
     answers: tuple[tuple[str, str], ...] = ()
     """(name, JSON text) of what the operator says where nothing can be measured, sorted."""
+    backup_address: str = ""
+    """`HOST:PORT` by which mydumper reaches the database server from here; empty: where the server itself listens."""
     backup_keep: int = 0
     """Sets to keep here, the newest; 0: all. A set that is needed is kept whatever this says."""
     offbox: Offbox | None = None
@@ -180,7 +183,8 @@ def _build(path: Path, table: Table) -> Site:
         engine_command=table.text("site", "engine_command", engine),
         staging=table.path("staging", "site", None),
         backup_dir=table.path("backup", "target", "backups") or path.parent / "backups",
-        backup_database=table.choice("backup", "database", ("logical", "mariabackup"), "logical"),
+        backup_database=table.choice("backup", "database", DATABASES, "logical"),
+        backup_address=table.text("backup", "address", ""),
         backup_keep=table.parsed("backup", "keep", int, 0, "a whole number"),
         offbox=_offbox(table),
         staging_rules=_staging(table),
