@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from upgrader.database.losses import Losses
-from upgrader.decisions import Situation, Ways, converted
-from upgrader.model import Way, WayBack
+from upgrader.decisions import Situation, Ways, converted, schema_changers
+from upgrader.model import HopPlan, Way, WayBack
 from upgrader.value import Value
 
 SEEN = frozenset({"nova", "placement", "neutron", "cinder", "glance"})
@@ -58,7 +58,7 @@ class BackMap(Value):
     def changed(self) -> tuple[str, ...]:
         """Databases of the services that need theirs put back, with those that go with them."""
         need = {row.service for row in self.services if row.way is Way.RESTORE and row.databases}
-        group = frozenset().union(*(TOGETHER.get(name, frozenset({name})) for name in need)) if need else frozenset()
+        group = need.union(*(TOGETHER.get(name, frozenset()) for name in need)) if need else set()
         return tuple(sorted(name for row in self.services if row.service in group for name in row.databases))
 
 
@@ -66,6 +66,14 @@ def scope(taken: Iterable[tuple[str, str]]) -> str:
     """RESTORE_CHANGED or RESTORE_ALL, from what was accepted in the run, the newest last."""
     said = [name for name, _ in taken if name in (RESTORE_CHANGED, RESTORE_ALL)]
     return said[-1] if said else RESTORE_ALL
+
+
+def changed_databases(hop: HopPlan) -> frozenset[str]:
+    """Databases that are put back when only what the hop changes is: of services whose schema it changes, and of those
+    that go with them."""
+    need = {row.service for row in schema_changers(hop)}
+    group = need.union(*(TOGETHER.get(name, frozenset()) for name in need)) if need else set()
+    return frozenset(row.database for row in hop.way_back if row.database and row.service in group)
 
 
 def back_map(situation: Situation, ways: Ways, found: Losses | None, *, backup_state: str = "") -> BackMap:

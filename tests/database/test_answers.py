@@ -192,7 +192,10 @@ def test_a_restore_that_ended_otherwise_fails(made: FolderCloud, load: str, keys
 
 def test_a_load_that_failed_or_never_came_to_it(made: FolderCloud) -> None:
     told = restored(made, {"rc": 1, "stdout": "@@failed databases nova: ERROR 1064"}, {"rc": 0})
-    assert told == ["ctl1: the databases were not restored: databases: nova: ERROR 1064"]
+    assert told == [
+        "ctl1: the databases were not restored: databases: nova: ERROR 1064 "
+        "(no database was touched; the services stay stopped)"
+    ]
 
 
 def test_silence_is_a_failure(made: FolderCloud) -> None:

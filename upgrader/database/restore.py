@@ -6,16 +6,14 @@ those of the dump. May be run again after any interruption: every schema is drop
 
 from __future__ import annotations
 
-import base64
-import io
 import shutil
-import tarfile
+from collections.abc import Collection
 from pathlib import Path
 
 from upgrader import durable
 from upgrader.config import Site
-from upgrader.database import manifest as parts
 from upgrader.database.manifest import Manifest, must_be_whole
+from upgrader.database.staged import schema_files, stage_dump, stage_keys
 from upgrader.database.take import NONE
 from upgrader.errors import UpgraderError
 from upgrader.facts.observe import database_hosts
@@ -28,6 +26,11 @@ from upgrader.runner.base import Cancelled, EventSink, PlayResult, Runner
 
 LOAD = "Answer of the load"
 KEYS = "Answer about the keys"
+FULL = "disk-full"
+BY_HAND = (
+    "it is a physical backup of kolla-ansible's, which is unpacked, prepared and copied back by hand on one stopped "
+    "server (kolla-ansible's documentation, MariaDB database backup and restore), followed by mariadb-recovery"
+)
 _PLAYBOOK = Path(__file__).parent / "restore.yml"
 
 
@@ -39,18 +42,20 @@ def restore(
     set_folder: Path,
     facts: CloudFacts,
     *,
+    only: Collection[str] | None = None,
     on_event: EventSink | None = None,
     cancelled: Cancelled | None = None,
 ) -> tuple[Finding, ...]:
     """Load the set's dump through a Synced server and put the keys back on every Keystone host of the set.
 
-    Raises UpgraderError before anything is touched when the set is not whole, was taken by mariabackup, or no
-    server can be loaded. Findings are failures where the cloud does not afterwards hold what the set says.
+    `only`: these schemas, and neither accounts nor keys. Raises UpgraderError before anything is touched when the
+    set is not whole, was taken by mariabackup, or no server can be loaded, and when the set cannot be made ready on
+    this machine. Findings are failures where the cloud does not afterwards hold what the set says.
     """
     manifest = must_be_whole(set_folder)
     servers = database_hosts(facts)
     if manifest.method != "logical" or not servers:
-        why = "it was taken by mariabackup" if servers else "no database server is Synced in a Primary component"
+        why = BY_HAND if servers else "no database server is Synced in a Primary component"
         raise UpgraderError(
             f"Backup set {set_folder.name} cannot be restored: {why}.",
             cloud="No database was touched.",
@@ -61,7 +66,8 @@ def restore(
     shutil.rmtree(staging, ignore_errors=True)
     durable.make_dir(staging)
     try:
-        dump, hosts = _stage(set_folder, manifest, staging)
+        dump, schemas = stage_dump(set_folder, manifest, staging, only)
+        hosts = stage_keys(set_folder, manifest, staging) if only is None else ()
         play = own_play(
             site,
             toolchain,
@@ -81,68 +87,85 @@ def restore(
         result = runner.run(play, folder, on_event=on_event, cancelled=cancelled)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return (*_loaded(manifest, servers[0], result), *_keys_back(hosts, result))
-
-
-def _stage(set_folder: Path, manifest: Manifest, staging: Path) -> tuple[Path, tuple[str, ...]]:
-    """The dump as one file, and for every host its keys in text; the hosts that get keys."""
-    dump = staging / "dump.tar"
-    with tarfile.open(dump, "w") as tar:
-        for name in (parts.DATABASES, parts.GRANTS):
-            part = manifest.part(name)
-            for entry in part.files if part else ():
-                tar.add(set_folder / entry.path, arcname=Path(entry.path).name)
-    packed: dict[str, list[bytes]] = {}
-    for name in (parts.FERNET_KEYS, parts.CREDENTIAL_KEYS):
-        part = manifest.part(name)
-        for entry in part.files if part else ():
-            host = Path(entry.path).name.removesuffix(f".{name}.tar")
-            packed.setdefault(host, []).append((set_folder / entry.path).read_bytes())
-    for host, tars in packed.items():
-        durable.write_atomic(staging / f"{host}.b64", base64.b64encode(_joined(tars)))
-    return dump, tuple(sorted(packed))
-
-
-def _joined(tars: list[bytes]) -> bytes:
-    """One tar with the members of all, owners and modes kept."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as joined:
-        for data in tars:
-            with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-                for member in tar:
-                    joined.addfile(member, tar.extractfile(member) if member.isfile() else None)
-    return buffer.getvalue()
+    return (*_loaded(manifest, schemas, only, servers[0], result), *_keys_back(hosts, result))
 
 
 def _failure(identifier: str, message: str, host: str = "", evidence: str = "") -> Finding:
     return Finding(id=identifier, code=Code.FAILURE, message=message, host=host, evidence=evidence)
 
 
-def _loaded(manifest: Manifest, host: str, result: PlayResult) -> list[Finding]:
+def _loaded(
+    manifest: Manifest, schemas: tuple[str, ...], only: Collection[str] | None, host: str, result: PlayResult
+) -> list[Finding]:
     said = shown(result, LOAD, host)
     found = sections(str(said.get("stdout", "")))
+    loaded = [line.split("\t")[0] for line in found.get("loaded")]
     if str(said.get("rc")) != "0":
-        words = "; ".join(f"{what}: {why}" for what, why in found.failed.items())
-        words = words or str(said.get("stderr", "")).strip() or result.message
-        return [_failure("restore-databases", f"{host}: the databases were not restored: {words}", host)]
-    wrong = differences(manifest, found)
+        return [_not_loaded(schemas, loaded, host, found, str(said.get("stderr", "")).strip() or _why(result, host))]
+    wrong = differences(manifest, found, only)
     if wrong:
         return [_failure("restore-differs", line, host) for line in wrong]
-    loaded = len(found.get("loaded"))
-    message = f"{loaded} schemas loaded back from {manifest.made_at}; heads and row counts are those of the dump"
+    message = f"{len(loaded)} schemas loaded back from {manifest.made_at}; heads and row counts are those of the dump"
     findings = [Finding(id="restore-databases", code=Code.SUCCESS, message=message, host=host)]
-    since = sorted(set(found.get("schemas")) - {line.split("\t")[0] for line in found.get("loaded")})
+    since = sorted(set(found.get("schemas")) - set(schema_files(manifest)))
     if since:
-        words = f"schemas that are not in the backup were left alone: {', '.join(since)}"
-        findings.append(Finding(id="restore-left", code=Code.WARNING, message=words, host=host))
+        findings.append(_left(since, host))
     return findings
 
 
-def differences(manifest: Manifest, found: Sections) -> list[str]:
-    """Where the databases now differ from what the manifest says of the dump, one line each."""
+def _why(result: PlayResult, host: str) -> str:
+    for trouble in (*result.failed, *result.unreachable):
+        if trouble.host == host and trouble.message:
+            return f"task {trouble.task!r}: {trouble.message}"
+    return result.message
+
+
+def _not_loaded(schemas: tuple[str, ...], loaded: list[str], host: str, found: Sections, why: str) -> Finding:
+    """What went wrong, and the databases' condition now, schema by schema."""
+    words = "; ".join(f"{what}: {text}" for what, text in found.failed.items() if what != FULL) or why
+    full = FULL in found.failed or "No space left" in words
+    lead = f"the disk of {host} is full: " if full else ""
+    broken = found.failed.get("databases", "").partition(":")[0]
+    rest = [name for name in schemas if name not in (*loaded, broken)]
+    began = "loaded" in found.lines
+    condition = [
+        f"loaded back: {', '.join(loaded) or 'none'}",
+        *([f"in pieces: {broken}"] if broken in schemas else []),
+        *([f"as they were: {', '.join(rest)}"] if rest else []),
+    ]
+    told = "; ".join(condition) if began else "no database was touched"
+    room = f"make room in the database server's data folder and in /var/tmp of {host}, then: " if full else ""
+    return Finding(
+        id="restore-disk-full" if full else "restore-databases",
+        code=Code.FAILURE,
+        message=f"{host}: the databases were not restored: {lead}{words} ({told}; the services stay stopped)",
+        host=host,
+        evidence=told,
+        next=f"{room}upgrader rollback",
+    )
+
+
+def _left(since: list[str], host: str) -> Finding:
+    """Schemas that the set does not know are left alone: nothing of the old release reads them, and they may be the
+    operator's own. But one that an interrupted upgrade began is met by the next upgrade as it is."""
+    drop = " ".join(f"DROP DATABASE `{name}`;" for name in since)
+    return Finding(
+        id="restore-left",
+        code=Code.WARNING,
+        message=f"schemas that are not in the backup were left alone: {', '.join(since)}. The old release does "
+        "not read them; where the upgrade made them, the next one finds them half made and can fail there",
+        host=host,
+        next=f"before the next upgrade, for those that it made: {drop}",
+    )
+
+
+def differences(manifest: Manifest, found: Sections, schemas: Collection[str] | None = None) -> list[str]:
+    """Where the databases (all, or these `schemas`) now differ from what the manifest says of the dump, a line each."""
     now_heads = {row.database: row.heads for row in schema_heads(found.get("heads"))}
     lines = []
     for database, heads in manifest.heads:
+        if schemas is not None and database not in schemas:
+            continue
         seen = now_heads.get(database, ())
         if tuple(sorted(seen)) != tuple(sorted(heads)):
             was, is_now = " + ".join(heads), " + ".join(seen) or "no head"
@@ -150,6 +173,8 @@ def differences(manifest: Manifest, found: Sections) -> list[str]:
     columns = (line.split("\t") for line in found.get("rows"))
     now_rows = {f"{row[0]}.{row[1]}": row[2] for row in columns if len(row) == 3}
     for table, count in manifest.rows:
+        if schemas is not None and table.partition(".")[0] not in schemas:
+            continue
         if now_rows.get(table) != str(count):
             lines.append(f"{table} has {now_rows.get(table, 'no')} rows after the restore, at the dump it had {count}")
     return lines

@@ -1,21 +1,28 @@
 """Stage `rollback_restore`: services stopped, schemas, accounts and keys loaded, old release deployed.
 
 Reached only by an operator's typed confirmation. Every step may be done again, so an interrupted restore is resumed
-from its beginning.
+from its beginning; one server is loaded alone, and the others take over its state (one_server.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from upgrader.database.manifest import must_be_whole
+from upgrader.back_map import RESTORE_CHANGED, changed_databases, scope
+from upgrader.database.losses import losses
+from upgrader.database.manifest import Manifest, must_be_whole
 from upgrader.database.restore import restore
 from upgrader.database.services import database_users, switch
+from upgrader.database.staged import schema_files
+from upgrader.facts.heads import head_disagreements
 from upgrader.facts.names import release_names
 from upgrader.facts.reading import release_of
+from upgrader.kolla.inventory import Inventory
+from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts, Code
 from upgrader.stages.base import StageContext, StepFailed
 from upgrader.stages.common import inventory_of, look
+from upgrader.stages.one_server import leave_one, rejoin
 from upgrader.stages.rollback_redeploy import put_back, redeploy
 
 
@@ -35,21 +42,63 @@ def work(ctx: StageContext) -> None:
         if not result.verdict:
             raise StepFailed(result.message)
         evidence.append(f"{sum(map(len, users.values()))} containers stopped on {len(users)} hosts")
+    only = _only(ctx, manifest)
+    if only is not None:
+        with ctx.step("what is restored alone") as evidence:
+            evidence.append(_still_sound(ctx, toolchain, inventory, manifest, only))
+    with ctx.step("configuration") as evidence:
+        # before the database servers: recovering them reads it
+        evidence.append("; ".join(put_back(ctx)))
+    with ctx.step("one database server") as evidence:
+        facts, line = leave_one(ctx, toolchain, inventory)
+        evidence.append(line)
     with ctx.step("load databases, accounts and keys") as evidence:
-        facts = look(ctx, toolchain, inventory)
         findings = restore(
-            ctx.site, toolchain, ctx.attempt.runner(), ctx.attempt.play_folder("restore"), ctx.backup_set, facts
-        )
-        ctx.judge(findings, "the backup was not restored")
+            ctx.site, toolchain, ctx.attempt.runner(), ctx.attempt.play_folder("restore"), ctx.backup_set, facts,
+            only=only,
+        )  # fmt: skip
+        ctx.judge(findings, f"the backup was not restored ({line})")
         evidence.extend(finding.message for finding in findings if finding.code is Code.SUCCESS)
+    with ctx.step("the other database servers rejoin") as evidence:
+        evidence.append(rejoin(ctx, toolchain, inventory))
     with ctx.step("start what still is of the old release") as evidence:
         # what runs the new release stays down: the deployment below makes it anew, on the old schema
         evidence.append(_start(ctx, _of_source(ctx, look(ctx, toolchain, inventory), users)))
-    with ctx.step("configuration") as evidence:
-        evidence.append("; ".join(put_back(ctx)))
     redeploy(ctx)
     with ctx.step("start what the deployment left stopped") as evidence:
         evidence.append(_start(ctx, _of_source(ctx, look(ctx, toolchain, inventory), None)))
+
+
+def _only(ctx: StageContext, manifest: Manifest) -> tuple[str, ...] | None:
+    """The schemas to put back, where the operator chose those that the hop changed; None: all of the set."""
+    if scope(ctx.request.acceptances) != RESTORE_CHANGED:
+        return None
+    changed = changed_databases(ctx.hop)
+    return tuple(name for name in schema_files(manifest) if name in changed)
+
+
+def _still_sound(
+    ctx: StageContext, toolchain: Toolchain, inventory: Inventory, manifest: Manifest, only: tuple[str, ...]
+) -> str:
+    """Asked again now that nobody writes any more: what was true when the operator chose may not be."""
+    facts = look(ctx, toolchain, inventory)
+    play = ctx.attempt.play_folder("losses")
+    found = losses(ctx.site, toolchain, ctx.attempt.runner(), play, manifest, facts)
+    loud = [name for name in only if name not in found.unchanged]
+    others = head_disagreements(
+        ctx.hop.source,
+        {row.database: row.heads for row in facts.heads if row.database not in only},
+        release_names(ctx.graph),
+    )
+    if loud or others or not only:
+        why = found.error or "; ".join(
+            [*(f"{name} was written to since the backup, or could not be read" for name in loud), *others]
+        )
+        raise StepFailed(
+            f"restoring only what the hop changed is not sound any more: {why or 'the set has none of it'}. No "
+            "database was touched; the services are stopped. Next: upgrader rollback --restore"
+        )
+    return f"{', '.join(only)}: nothing was written since the backup; all others are of {ctx.hop.source}"
 
 
 def _of_source(
