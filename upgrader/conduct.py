@@ -86,7 +86,12 @@ def launch(conduct: Conduct, snapshot: Snapshot, hop: HopRow) -> None:
     attempt = conduct.journal.intend(hop.index, hop.state, request_sha256=digest(body))
     failpoint("engine.intended")
     request = AttemptRequest(
-        **body, attempt=attempt.id, epoch=attempt.epoch, number=attempt.number, after_interrupt=attempt.after_interrupt
+        **body,
+        attempt=attempt.id,
+        epoch=attempt.epoch,
+        number=attempt.number,
+        after_interrupt=attempt.after_interrupt,
+        journal_head=snapshot.head,
     )
     conduct.say("attempt", {"hop": hop.name, "stage": hop.state.value, "number": attempt.number})
     folder = attempts.create(conduct.site.state_dir, request)

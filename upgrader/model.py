@@ -373,6 +373,8 @@ class AttemptRequest(Value):
     """(name, reason) of what the operator accepted before this attempt."""
     backup_set: str = ""
     """Folder of the backup set that the way back would use; empty when there is none yet."""
+    journal_head: str = ""
+    """Hash of the journal's last event before the intent; a backup set keeps it."""
     options: tuple[tuple[str, str], ...] = ()
 
 

@@ -66,13 +66,18 @@ def execute(host, argv):
         fail(125, "a value in argv")
     if argv[0] in ("mariadb", "mariadb-dump"):
         sys.exit(database(host, argv))
+    if argv[0] in ("ovsdb-client", "rabbitmqctl"):
+        program = host / "programs" / f"{container['name'].lstrip('/')}-{argv[0]}"
+        if not program.exists():
+            fail(1, f"{argv[0]}: cannot reach the server")
+        os.execv("/bin/sh", ["sh", str(program), *argv[1:]])
     if argv[0] == "/var/lib/kolla/venv/bin/python":
         os.execve(sys.executable, [sys.executable, *argv[1:]], dict(os.environ))
     fail(126, f"no such program: {argv[0]}")
 
 
 def database(host, argv):
-    """SQL goes to a real server, which is no Galera node: its wsrep rows come from the host's file `galera`."""
+    """SQL goes to a real server. One that is no Galera node has its wsrep rows in the host's file `galera`."""
     socket = (host / "socket").read_text().strip()
     env = {"PATH": os.environ["PATH"], "MYSQL_PWD": os.environ.get("MYSQL_PWD", "")}
     asked = b"" if argv[0] == "mariadb-dump" else sys.stdin.buffer.read()
@@ -90,7 +95,7 @@ def database(host, argv):
         check=False,
     )
     out = done.stdout
-    if asked.startswith(b"-- upgrader: galera\n") and done.returncode == 0:
+    if asked.startswith(b"-- upgrader: galera\n") and done.returncode == 0 and (host / "galera").exists():
         lines = [line for line in out.splitlines(keepends=True) if not line.startswith(b"wsrep")]
         out = (host / "galera").read_bytes() + b"".join(lines)
     sys.stdout.buffer.write(out)
@@ -137,6 +142,9 @@ def main():
             inspect(host, names)
         case ["image", "inspect", "--format", text, *ids] if "RepoTags" in text:
             image_inspect(host, ids)
+        case ["volume", "inspect", "--format", "{{.Mountpoint}}", name]:
+            place = host / "volumes" / name
+            print(place) if place.is_dir() else fail(1, f"Error response from daemon: get {name}: no such volume")
         case ["volume", "ls", "--format", _]:
             print("kolla_logs")
         case ["image", "ls", "--format", _]:

@@ -17,7 +17,7 @@ from tests.cloud_kit.facts import SYNCED, cloud, container, host
 from tests.cloud_kit.hosts import FolderCloud, make_cloud
 from upgrader.database.manifest import BackupSet, Manifest, now
 from upgrader.database.restore import KEYS, LOAD, restore
-from upgrader.database.take import DUMP, IMAGES, take_parts
+from upgrader.database.take import DUMP, IMAGES, Method, take_parts
 from upgrader.errors import UpgraderError
 from upgrader.model import CloudFacts, Code, Finding
 from upgrader.probes.keystone import ANSWER
@@ -66,16 +66,22 @@ def answering(
             name: {"stdout": "".join(f'{image}\t{{"tags":["t"],"digests":["d"]}}\n' for image in ids)}
             for name, ids in images.items()
         }
-        collected = {DUMP: {"ctl1": {"msg": dump or {}}}, IMAGES: shown, ANSWER: {"ctl1": {"msg": {"ok": True}}}}
+        collected: dict[str, Any] = {
+            DUMP: {"ctl1": {"msg": dump or {}}},
+            IMAGES: shown,
+            ANSWER: {"ctl1": {"msg": {"ok": True}}},
+        }
         return PlayResult("take-backup", "successful", 0, collected=collected)
 
     return play
 
 
-def taken(made: FolderCloud, seen: CloudFacts, databases: bool = True, **answer: Any) -> tuple[BackupSet, list[str]]:
+def taken(
+    made: FolderCloud, seen: CloudFacts, method: Method = "mariadb-dump", **answer: Any
+) -> tuple[BackupSet, list[str]]:
     new = BackupSet.begin(made.root / "set", Manifest(site="s", release="2025.1", made_at=now()))
     runner = RecordingRunner({"take-backup": answering(new.folder, **answer)})
-    findings = take_parts(made.site, made.toolchain, runner, made.root / "play", new, seen, databases=databases)
+    findings = take_parts(made.site, made.toolchain, runner, made.root / "play", new, seen, method=method)
     return new, failures(findings)
 
 
@@ -124,7 +130,7 @@ def test_no_synced_server_no_dump(made: FolderCloud) -> None:
 
 def test_lost_keys_are_named_by_host(made: FolderCloud) -> None:
     lost = {"ctl1": FERNET, "ctl2": "@@failed fernet-keys Could not find the file\n"}
-    new, told = taken(made, facts(), databases=False, keys=lost)
+    new, told = taken(made, facts(), method="", keys=lost)
     assert told == ["backup part 'fernet-keys' could not be taken: ctl2: Could not find the file"]
     assert new.manifest.part("fernet-keys") is None
 
@@ -132,13 +138,13 @@ def test_lost_keys_are_named_by_host(made: FolderCloud) -> None:
 @pytest.mark.parametrize("content", [b"", tar(), tar(**{"fernet-keys__0": b""})])
 def test_an_archive_without_a_key_is_no_backup_of_keys(made: FolderCloud, content: bytes) -> None:
     keys = {"ctl1": FERNET, "ctl2": "@@fernet-keys\n" + base64.b64encode(content or b"junk").decode()}
-    _, told = taken(made, facts(), databases=False, keys=keys)
+    _, told = taken(made, facts(), method="", keys=keys)
     assert told[0].startswith("backup part 'fernet-keys' could not be taken: ctl2: unreadable answer")
 
 
 def test_credential_keys_are_kept_where_there_are_any(made: FolderCloud) -> None:
     both = FERNET + "@@credential-keys\n" + base64.b64encode(tar(**{"credential-keys__0": b"c"})).decode() + "\n"
-    new, told = taken(made, facts(), databases=False, keys={"ctl1": both, "ctl2": FERNET})
+    new, told = taken(made, facts(), method="", keys={"ctl1": both, "ctl2": FERNET})
     assert told == []
     part = new.manifest.part("credential-keys")
     assert part is not None

@@ -29,7 +29,7 @@ def ctl1(whole: WholeCloud) -> Path:
 
 def dump(host: Path, folder: Path) -> bytes:
     folder.mkdir()
-    done = run_script(host, *TAKE, dir=str(folder), wanted="yes")
+    done = run_script(host, *TAKE, dir=str(folder), wanted="schemas")
     assert done.returncode == 0, done.stdout + done.stderr
     return (folder / "dump.tar").read_bytes()
 
@@ -75,7 +75,7 @@ def test_no_schema_at_all_is_an_answer(whole: WholeCloud, ctl1: Path, tmp_path: 
 def test_a_dump_without_its_end_is_refused(ctl1: Path, tmp_path: Path) -> None:
     (ctl1 / "cut-dumps").touch()
     try:
-        done = run_script(ctl1, *TAKE, dir=str(tmp_path), wanted="yes")
+        done = run_script(ctl1, *TAKE, dir=str(tmp_path), wanted="schemas")
     finally:
         (ctl1 / "cut-dumps").unlink()
     assert done.returncode != 0
@@ -86,7 +86,7 @@ def test_a_dump_without_its_end_is_refused(ctl1: Path, tmp_path: Path) -> None:
 def test_a_schema_that_cannot_be_a_file_is_named(whole: WholeCloud, ctl1: Path, tmp_path: Path) -> None:
     whole.server.sql("CREATE DATABASE `a/b`")
     try:
-        done = run_script(ctl1, *TAKE, dir=str(tmp_path), wanted="yes")
+        done = run_script(ctl1, *TAKE, dir=str(tmp_path), wanted="schemas")
     finally:
         whole.server.sql("DROP DATABASE `a/b`")
     assert done.returncode != 0

@@ -6,7 +6,6 @@ is made of their answers in test_answers.py.
 
 from __future__ import annotations
 
-import gzip
 import json
 import tarfile
 
@@ -16,6 +15,7 @@ from tests.cloud_kit.facts import names
 from tests.cloud_kit.hosts import ADMIN_PASSWORD, PASSWORD, has_server
 from tests.cloud_kit.whole import SMILE, WholeCloud
 from upgrader.database.configuration import save_configuration
+from upgrader.database.contents import opened
 from upgrader.database.manifest import BackupSet, Manifest, now
 from upgrader.database.restore import restore
 from upgrader.database.services import database_users, switch
@@ -59,21 +59,32 @@ def test_an_observation_of_the_whole_cloud(facts: CloudFacts) -> None:
     assert (galera["ctl1"].size, galera["ctl1"].state) == (2, "Synced")
 
 
+def text(taken: BackupSet, schema: str) -> bytes:
+    (path,) = (taken.folder / "database").glob(f"{schema}.sql.*")
+    with opened(path) as stream:
+        return stream.read()
+
+
 def test_what_a_set_holds(taken: BackupSet) -> None:
     manifest = taken.manifest
     assert {part.name for part in manifest.parts} == {
         "configuration", "databases", "fernet-keys", "grants", "images", "inventory", "passwords", "token",
     }  # fmt: skip
     assert manifest.heads == (("heat", ("c6214ca60943",)), ("keystone", ("47147121", "c88cdce8f248")))
+    tables = {table.name: table.rows for table in manifest.tables}
+    assert tables == {
+        "heat.alembic_version": 1, "heat.migrate_version": 1, "heat.stack": 0, "keystone.alembic_version": 2,
+        "keystone.endpoint": 2, "keystone.service": 1, "keystone.user": 2,
+    }  # fmt: skip
+    assert (manifest.counted, manifest.dump_format) == ("dump", "mariadb-dump")
     assert dict(manifest.rows) == {
         "heat.stack": 0, "keystone.endpoint": 2, "keystone.service": 1, "keystone.user": 2,
     }  # fmt: skip
     assert "MariaDB" in manifest.server_version
-    grants = gzip.decompress((taken.folder / "database" / "grants.sql.gz").read_bytes()).decode()
+    grants = text(taken, "grants").decode()
     assert "CREATE OR REPLACE USER `keystone`@`%` IDENTIFIED BY PASSWORD" in grants
     assert "`root`" not in grants
-    dump = gzip.decompress((taken.folder / "database" / "keystone.sql.gz").read_bytes())
-    assert SMILE.encode() in dump
+    assert SMILE.encode() in text(taken, "keystone")
     with tarfile.open(taken.folder / "keys" / "ctl2.fernet-keys.tar") as tar:
         stored = tar.extractfile("fernet-keys/1")
         assert stored is not None

@@ -1,4 +1,4 @@
-"""Take a backup set's parts from the hosts: dump, accounts, Keystone's keys, a token, image digests. One play.
+"""Take a backup set's parts from the hosts: databases, accounts, keys, a token, OVN, RabbitMQ, images. One play.
 
 Owns which host is asked for what and what counts as taken; a part that could not be taken is named and left out,
 never written half. The hosts are not changed.
@@ -9,19 +9,21 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import shutil
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from upgrader import durable
 from upgrader.config import Site
 from upgrader.database import manifest as parts
-from upgrader.database.manifest import BackupSet, sha256_of
+from upgrader.database.manifest import BackupSet
+from upgrader.database.take_databases import Asked, keep_databases
+from upgrader.database.take_state import STATE, keep_state, state_by_host
 from upgrader.facts.observe import database_hosts, group_hosts_seen
-from upgrader.facts.parse import Sections, sections
+from upgrader.facts.parse import sections
 from upgrader.facts.plays import own_play, shown, work_folder
-from upgrader.facts.server import galera_facts, schema_heads
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts, Code, Finding
 from upgrader.probes.keystone import ANSWER as TOKEN_ANSWER
@@ -33,6 +35,21 @@ IMAGES = "Look at the images"
 NONE = "upgrader_none"
 _PLAYBOOK = Path(__file__).parent / "take.yml"
 
+Method = Literal["", "mydumper", "mariadb-dump", "mariabackup"]
+"""How databases are taken; empty: they are only asked."""
+
+
+def method_of(site: Site) -> tuple[Method, bool]:
+    """(how to take the databases, whether mariadb-dump may take over when there is no way from this machine).
+
+    `logical` means mydumper where it is installed here. A sandbox's database answers to its own engine alone.
+    """
+    wanted = site.backup_database
+    if wanted == "logical":
+        here = site.sandbox is None and shutil.which("mydumper") is not None
+        return ("mydumper", True) if here else ("mariadb-dump", False)
+    return ("mariabackup" if wanted == "mariabackup" else "mydumper" if wanted == "mydumper" else "mariadb-dump", False)
+
 
 def take_parts(
     site: Site,
@@ -42,22 +59,27 @@ def take_parts(
     backup_set: BackupSet,
     facts: CloudFacts,
     *,
-    databases: bool = True,
+    method: Method = "mariadb-dump",
+    fall_back: bool = False,
+    asked_ago: int = 0,
     on_event: EventSink | None = None,
     cancelled: Cancelled | None = None,
 ) -> tuple[Finding, ...]:
     """Take what comes from the hosts and record it in the set; findings name every part that could not be taken.
 
-    `databases=False` where kolla-ansible's own mariabackup takes them. Which server is dumped follows from
-    `facts`: one that is Synced in a Primary component. The play is canceled between tasks.
+    `fall_back`: mariadb-dump takes over where there is no way for mydumper from this machine. With `mariabackup`,
+    kolla-ansible made the backup, begun at most `asked_ago` seconds ago; it is fetched. Which server is dumped follows
+    from `facts`: one that is Synced in a Primary component, and no other. The play is canceled between tasks.
     """
     servers = database_hosts(facts)
     keystone = group_hosts_seen(facts, "keystone")
     images = images_by_host(facts)
+    state = state_by_host(facts, physical=method == "mariabackup")
+    backup_set.demand(*(part for part in (parts.DEFINITIONS, parts.OVN) if part in needs_of(facts)))
     for name in ("database", "keys"):
         durable.make_dir(backup_set.folder / name, exist_ok=True)
     findings: list[Finding] = []
-    if databases and not servers:
+    if method and not servers:
         findings.append(_missing(parts.DATABASES, "no database server is Synced in a Primary component"))
     play = own_play(
         site,
@@ -67,24 +89,42 @@ def take_parts(
         (),
         values=(
             ("upgrader_database_host", servers[0] if servers else NONE),
-            ("upgrader_dump_wanted", databases),
+            ("upgrader_database_address", site.backup_address),
+            ("upgrader_method", method),
+            ("upgrader_may_fall_back", fall_back),
+            ("upgrader_zstd", shutil.which("zstd") is not None),
             ("upgrader_keystone_hosts", ",".join(keystone) or NONE),
             ("upgrader_token_host", keystone[0] if keystone and servers else NONE),
             ("upgrader_image_hosts", ",".join(images) or NONE),
             ("upgrader_images", {host: list(ids) for host, ids in images.items()}),
+            ("upgrader_state_hosts", ",".join(state) or NONE),
+            ("upgrader_state", {host: list(wanted) for host, wanted in state.items()}),
+            ("upgrader_age", asked_ago),
             ("upgrader_work", work_folder(site, "dump")),
+            ("upgrader_state_work", work_folder(site, "state")),
             ("upgrader_set", str(backup_set.folder)),
             ("upgrader_probes", str(PROBES)),
         ),
-        collect=(DUMP, IMAGES, TOKEN_ANSWER),
+        collect=(DUMP, IMAGES, TOKEN_ANSWER, STATE),
     )
     result = runner.run(play, folder, on_event=on_event, cancelled=cancelled)
-    if databases and servers:
-        findings.extend(_databases(backup_set, servers[0], result))
+    durable.failpoint("backup.played")
+    state_findings = keep_state(backup_set, state, result, emulated=site.sandbox is not None)
+    if method and servers:
+        asked = Asked(servers[0], method, shown(result, DUMP, servers[0]), _why(result, servers[0]))
+        findings.extend(keep_databases(backup_set, asked, facts))
+    findings.extend(state_findings)
     findings.extend(_keys(backup_set, keystone, result))
     findings.extend(_token(backup_set, result))
     findings.extend(_images(backup_set, images, result))
     return tuple(findings)
+
+
+def needs_of(facts: CloudFacts) -> tuple[str, ...]:
+    """Parts that this cloud has to have because of what runs there."""
+    names = {container.name for host in facts.hosts for container in host.containers}
+    needs = [parts.DEFINITIONS] if "rabbitmq" in names else []
+    return (*needs, parts.OVN) if {"ovn_nb_db", "ovn_sb_db"} & names else tuple(needs)
 
 
 def images_by_host(facts: CloudFacts) -> dict[str, tuple[str, ...]]:
@@ -108,63 +148,6 @@ def _why(result: PlayResult, host: str) -> str:
         if trouble.host == host:
             return f"{host}, task {trouble.task!r}: {trouble.message or 'failed'}"
     return result.message
-
-
-def _databases(backup_set: BackupSet, host: str, result: PlayResult) -> list[Finding]:
-    said = shown(result, DUMP, host)
-    found = sections(str(said.get("stdout", "")))
-    arrived = backup_set.folder / "database" / "dump.tar"
-    if str(said.get("rc")) != "0" or not arrived.is_file():
-        why = "; ".join(f"{what}: {words}" for what, words in found.failed.items()) or str(said.get("stderr", ""))
-        arrived.unlink(missing_ok=True)
-        return [_missing(parts.DATABASES, f"{host}: {why.strip()}" if why.strip() else _why(result, host))]
-    sums = dict(line.split("\t", 1) for line in found.get("files") if "\t" in line)
-    try:
-        files = _unpack(arrived, sums)
-    except (tarfile.TarError, OSError, ValueError) as error:
-        return [_missing(parts.DATABASES, f"what came from {host} is damaged: {error}")]
-    finally:
-        arrived.unlink(missing_ok=True)
-    _note(backup_set, found)
-    grants = [path for path in files if path.name == "grants.sql.gz"]
-    schemas = [path for path in files if path not in grants]
-    backup_set.record(parts.DATABASES, schemas, {"host": host, "schemas": str(len(schemas))})
-    backup_set.record(parts.GRANTS, grants, {"host": host})
-    return []
-
-
-def _unpack(arrived: Path, sums: Mapping[str, str]) -> list[Path]:
-    """The dump's files beside it. Raises ValueError for a name that was not announced or content that differs."""
-    files = []
-    with tarfile.open(arrived) as tar:
-        for member in tar:
-            stream = tar.extractfile(member)
-            if stream is None or member.name not in sums or "/" in member.name:
-                raise ValueError(f"unexpected member {member.name!r}")
-            target = arrived.parent / member.name
-            with target.open("wb") as out:
-                while chunk := stream.read(1024 * 1024):
-                    out.write(chunk)
-            target.chmod(0o600)
-            if sha256_of(target) != sums[member.name]:
-                raise ValueError(f"{member.name} does not have the checksum it had on its host")
-            files.append(target)
-    if {path.name for path in files} != set(sums):
-        raise ValueError("files are missing")
-    return files
-
-
-def _note(backup_set: BackupSet, found: Sections) -> None:
-    rows = {}
-    for line in found.get("rows"):
-        columns = line.split("\t")
-        if len(columns) == 3 and columns[2].isdigit():
-            rows[f"{columns[0]}.{columns[1]}"] = int(columns[2])
-    backup_set.note(
-        server_version=galera_facts(found.get("galera")).server_version,
-        heads={row.database: row.heads for row in schema_heads(found.get("heads"))},
-        rows=rows,
-    )
 
 
 def _keys(backup_set: BackupSet, hosts: tuple[str, ...], result: PlayResult) -> list[Finding]:

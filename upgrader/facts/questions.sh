@@ -56,6 +56,28 @@ EXECUTE upgrader;
 SQL
 }
 
+# the heads once more, under a name of their own
+ask_again() {
+  local answer
+  echo '@@heads-after'
+  if answer=$(question_heads | sql); then printf '%s\n' "$answer"; else said heads-after "$(spoken)"; return 1; fi
+}
+
+question_tables() { cat <<'SQL'
+-- upgrader: tables
+SELECT table_schema, table_name FROM information_schema.tables
+WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys', 'PERCONA_SCHEMA')
+  AND table_schema NOT LIKE '#mysql50#%' ORDER BY table_schema, table_name;
+SQL
+}
+
+# where the server itself listens
+question_server() { cat <<'SQL'
+-- upgrader: server
+SELECT COALESCE(@@bind_address, ''), @@port;
+SQL
+}
+
 # rows an operator would miss: what the APIs list, not tokens, logs or caches
 question_rows() { cat <<'SQL'
 -- upgrader: rows

@@ -59,6 +59,10 @@ def _dispatch(host: world.Host, words: list[str]) -> int:  # noqa: PLR0912 - a t
             return _image_inspect(host, images)
         case ["image", "ls", *_]:
             sys.stdout.write("".join(f"{reference}\n" for reference in host.image_names()))
+        case ["volume", "inspect", "--format", "{{.Mountpoint}}", name]:
+            if name not in host.volumes():
+                raise Refusal(f"Error response from daemon: get {name}: no such volume")
+            sys.stdout.write(f"{host.volume(name)}\n")
         case ["volume", "ls", "--format", "{{.Name}}"]:
             sys.stdout.write("".join(f"{name}\n" for name in host.volumes()))
         case ["stop" | "start" as verb, name]:
@@ -167,6 +171,11 @@ def _exec(host: world.Host, words: list[str]) -> int:
         case ["mariadb-dump", *options] if name == "mariadb" and "--databases" in options:
             names = [word for word in options[options.index("--databases") + 1 :] if not word.startswith("--")]
             return _dump(host, _user(options), env.get("MYSQL_PWD", ""), names)
+        case ["rabbitmqctl", *_, "export_definitions", "-"] if name == "rabbitmq":
+            from upgrader.sandbox import queues
+
+            _line(queues.definitions(host))
+            return 0
         case [program, "-", "issue" | "validate" as verb, url, user, _project] if program.endswith("/python"):
             return _token(host, verb, url, user, env)
         case [program, "-", *question] if program.rpartition("/")[2] in ("python", "python3") and question:
@@ -238,6 +247,10 @@ def _answer(host: world.Host, word: str, rest: list[str], stdin: Iterator[str]) 
             yield from ("\t".join(row) for row in schemas.head_rows(root))
         case "schemas", []:
             yield from schemas.schemas(root)
+        case "tables", []:
+            yield from (f"{name}\t{table}" for name, table in schemas.tables(root))
+        case "server", []:
+            yield f"{host.name}\t3306"
         case "rows", []:
             yield from (f"{name}\t{table}\t{count}" for name, table, count in schemas.row_counts(root))
         case "grant-statements", []:
@@ -248,6 +261,10 @@ def _answer(host: world.Host, word: str, rest: list[str], stdin: Iterator[str]) 
             from upgrader.sandbox import records
 
             yield from records.answer(root, stdin)
+        case word, _ if word.startswith("staging-"):
+            from upgrader.sandbox import staging
+
+            yield from staging.answer(root, word.removeprefix("staging-"), rest[0] if rest else "")
         case "keystone-endpoint", []:
             yield from _endpoint(root)
         case "since", [kind, *moment]:

@@ -80,6 +80,11 @@ def head_rows(root: str) -> Iterator[tuple[str, str, str]]:
                 yield from ((name, table, str(row[0])) for row in rows)
 
 
+def tables(root: str) -> Iterator[tuple[str, str]]:
+    for name in schemas(root):
+        yield from ((name, table) for table in sorted((load(root, name) or {"tables": {}})["tables"]))
+
+
 def row_counts(root: str) -> Iterator[tuple[str, str, int]]:
     for name in schemas(root):
         tables = (load(root, name) or {"tables": {}})["tables"]

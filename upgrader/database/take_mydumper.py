@@ -1,0 +1,106 @@
+"""Runs mydumper on this machine against the server a play named. A script of its own, with the standard library alone.
+
+`take_mydumper.py OUT HOST PORT USER SCHEMA…`, the password as first line of standard input. The password is in no
+argument, no environment and no file: the option file is a piece of memory without a name, which only the child
+inherits, so that nothing is left of it however this ends. Exit codes: 0 dumped · 3 not possible from here (no program,
+no way to the server, not let in) · 1 everything else; the reason is the last line of standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+NOT_FROM_HERE = 3
+GUARD_SECONDS = 60
+"""Statements running longer than this would hold up the moment's lock, and with it every writer: then no dump."""
+CONNECT_SECONDS = 10
+ROOM = 1024 * 1024
+"""Bytes that have to stay free on the disk that is written to; below that it counts as full."""
+_NO_WAY = re.compile(
+    r"Error connecting to database: (?:Can't connect|Access denied|Unknown (?:(?:MySQL|MariaDB) server|server host)"
+    r"|Host|Lost connection|SSL|TLS|Plugin)"
+)
+
+
+def main(words: Sequence[str], stdin: TextIO) -> int:
+    out, host, port, user, *schemas = words
+    program = shutil.which("mydumper")
+    if program is None:
+        return _leave(NOT_FROM_HERE, "mydumper is not installed on this machine")
+    if not schemas:
+        return _leave(1, "there is no schema to dump")
+    password = stdin.readline().rstrip("\n")
+    shutil.rmtree(out, ignore_errors=True)
+    os.mkdir(out, 0o700)  # noqa: PTH102
+    options = _options(password)
+    os.umask(0o077)
+    command = [
+        program, f"--defaults-file=/proc/self/fd/{options}", f"--outputdir={out}",
+        *((f"--socket={host}",) if host.startswith("/") else (f"--host={host}", f"--port={port}")), f"--user={user}",
+        f"--threads={max(1, min(4, os.cpu_count() or 1))}", "--rows=250000", "--compress", "--triggers", "--events",
+        "--routines", "--trx-consistency-only", f"--long-query-guard={GUARD_SECONDS}", "--verbose=2",
+        f"--regex=^({'|'.join(map(re.escape, schemas))})\\.",
+    ]  # fmt: skip
+    with os.fdopen(os.memfd_create("upgrader-words", 0), "w+b") as heard:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=heard, stderr=subprocess.STDOUT, pass_fds=(options,)
+        )
+        full = _watch(process, out)
+        heard.seek(0)
+        said = heard.read().decode(errors="replace")
+    if full or "No space left" in said:
+        return _leave(1, f"no space left on this machine in {out}")
+    return _judge(process.returncode, said.replace(password, "***") if password else said)
+
+
+def _options(password: str) -> int:
+    """A descriptor of an option file that has no name. World-readable ones are ignored by the client library."""
+    quoted = password.replace("\\", "\\\\").replace('"', '\\"')
+    lines = [f'password="{quoted}"', f"connect_timeout={CONNECT_SECONDS}"]
+    text = "".join(f"[{group}]\n" + "".join(f"{line}\n" for line in lines) for group in ("client", "mydumper"))
+    descriptor = os.memfd_create("upgrader-options", 0)
+    os.fchmod(descriptor, 0o600)
+    os.write(descriptor, text.encode())
+    return descriptor
+
+
+def _watch(process: subprocess.Popen[bytes], out: str) -> bool:
+    """Wait for the end, or for a full disk: mydumper (0.10.0) then tries the same write for ever."""
+    while True:
+        try:
+            process.wait(0.2)
+            full = False
+        except subprocess.TimeoutExpired:
+            seen = os.statvfs(out)
+            full = seen.f_bavail * seen.f_frsize < ROOM
+        if full:
+            process.kill()
+            process.wait()
+        if process.returncode is not None:
+            return full
+
+
+def _judge(code: int, said: str) -> int:
+    bad = [line for line in said.splitlines() if "CRITICAL" in line or "ERROR" in line or "Error" in line]
+    line = re.sub(r"^\*\* \(mydumper[^)]*\): |^\*\* ", "", bad[0] if bad else "")
+    reason = re.sub(r"^CRITICAL \*\*: [\d:.]+: ", "", line).strip()
+    if code and _NO_WAY.search(said):
+        return _leave(NOT_FROM_HERE, reason)
+    if code or bad:
+        return _leave(1, reason or f"mydumper ended with exit code {code}")
+    return 0
+
+
+def _leave(code: int, words: str) -> int:
+    sys.stderr.write(f"{words}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], sys.stdin))
