@@ -104,6 +104,10 @@ class Site:
     """(name, JSON text) of what the operator says where nothing can be measured, sorted."""
     backup_address: str = ""
     """`HOST:PORT` by which mydumper reaches the database server from here; empty: where the server itself listens."""
+    backup_max_age: int = 24 * 3600
+    """Seconds after which a backup set no longer counts as a way back."""
+    mariadb_programs: Path | None = None
+    """Folder with the programs of the cloud's MariaDB series on this machine; None: where programs usually are."""
     backup_keep: int = 0
     """Sets to keep here, the newest; 0: all. A set that is needed is kept whatever this says."""
     offbox: Offbox | None = None
@@ -185,6 +189,8 @@ def _build(path: Path, table: Table) -> Site:
         backup_dir=table.path("backup", "target", "backups") or path.parent / "backups",
         backup_database=table.choice("backup", "database", DATABASES, "logical"),
         backup_address=table.text("backup", "address", ""),
+        backup_max_age=table.parsed("backup", "max_age", _seconds, 24 * 3600, 'a duration such as "24h"'),
+        mariadb_programs=table.path("backup", "mariadb_programs", None),
         backup_keep=table.parsed("backup", "keep", int, 0, "a whole number"),
         offbox=_offbox(table),
         staging_rules=_staging(table),
