@@ -1,4 +1,4 @@
-"""Real places for off-box copies on loopback: folders, OpenSSH servers of our own, an object store; and sets to copy."""
+"""Real places for off-box copies: folders, an OpenSSH server of our own, an object store; and sets to copy."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def a_set(
 ) -> Path:
     """A finished set: every part is there, `unverified`. What is in the files is chance, the same every time."""
     made = BackupSet.begin(site.backup_dir / name, Manifest(site=site.name, release="2025.1", made_at=made_at))
-    chance = random.Random(f"{name}{seed}")
+    chance = random.Random(f"{name}{seed}")  # noqa: S311 - nothing secret
     for part in required_parts("logical"):
         path = made.folder / ("database" if part == "databases" else ".") / f"{part}.bin"
         path.parent.mkdir(exist_ok=True, mode=0o700)

@@ -1,7 +1,7 @@
 """Copies of backup sets in a place that outlives this machine. A copy counts once every byte of it was read back.
 
-Owns what a copy is: one restic snapshot of the set's folder, marked with site, set, manifest and state, and marked
-`verified` after it was re-read. What is read back streams through a checksum; no plain copy of it touches a disk.
+Owns the order: copy, read back, mark; asked again, it goes on with what is not done. What is read back streams
+through a checksum; no plain copy of it touches a disk.
 """
 
 from __future__ import annotations
@@ -9,43 +9,24 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
-from upgrader.config import Offbox, Site
+from upgrader.config import Site
+from upgrader.database import offbox_findings
 from upgrader.database.manifest import MANIFEST, Manifest, check, read_manifest, sha256_of
-from upgrader.database.restic import Restic, moment
-from upgrader.errors import ConfigError, RefusedError, UpgraderError
+from upgrader.database.offbox_copies import VERIFIED, Copy, copies, repository
+from upgrader.database.restic import Restic
+from upgrader.durable import failpoint
+from upgrader.errors import RefusedError, UpgraderError
 from upgrader.model import Code, Finding
 
-OURS, VERIFIED = "upgrader", "verified"
 Say = Callable[[str], None]
 Cancelled = Callable[[], bool]
 _CHUNK = 1 << 18
-_NAMED = 5
-
-
-class Copy(NamedTuple):
-    """One snapshot as the repository lists it."""
-
-    id: str
-    set_name: str
-    site: str
-    made_at: str
-    """When the set was begun, by its manifest."""
-    state: str
-    """The set's state when it was copied."""
-    manifest_sha256: str
-    verified: bool
-    copied_at: datetime
-    original: str
-
-    @property
-    def short(self) -> str:
-        return self.id[:8]
 
 
 class Copied(NamedTuple):
@@ -57,46 +38,6 @@ class Copied(NamedTuple):
 
 def _silent(_line: str) -> None:
     return None
-
-
-def repository(site: Site) -> Restic:
-    """The site's repository. Raises ConfigError without [backup.offbox], and what `Restic` raises."""
-    if site.offbox is None:
-        raise ConfigError(
-            f"{site.file} names no place for copies off this machine.",
-            cloud="Nothing was copied.",
-            next_command="add [backup.offbox] with repository and password_file",
-            reason="no-offbox",
-        )
-    return Restic(site.offbox, site.state_dir / "offbox-cache")
-
-
-def start_repository(site: Site) -> str:
-    """Make the repository where there is none, and say its name. Raises RefusedError when there is one already."""
-    there = repository(site)
-    there.run("init", seconds=there.offbox.timeout_seconds)
-    there.find()
-    return there.shown
-
-
-def copies(there: Restic, site: str = "") -> tuple[Copy, ...]:
-    """Copies that this tool made, oldest set first; of one site where given."""
-    found = there.documents("snapshots", "--no-lock", "--tag", OURS) or []
-    mine = [copy for document in found if (copy := _copy(document)) is not None and site in ("", copy.site)]
-    return tuple(sorted(mine, key=lambda copy: (copy.made_at, copy.copied_at, copy.id)))
-
-
-def _copy(document: Mapping[str, Any]) -> Copy | None:
-    tags = document.get("tags") or []
-    marks = {key: value for key, _, value in (str(tag).partition(":") for tag in tags)}
-    at = moment(str(document.get("time", "")))
-    if OURS not in marks or not marks.get("set") or at is None:
-        return None
-    return Copy(
-        id=str(document["id"]), set_name=marks["set"], site=marks.get("site", ""), made_at=marks.get("made", ""),
-        state=marks.get("state", ""), manifest_sha256=marks.get("manifest", ""), verified=VERIFIED in marks,
-        copied_at=at.astimezone(UTC), original=str(document.get("original", "")),
-    )  # fmt: skip
 
 
 # ---------------------------------------------------------------- copying
@@ -122,32 +63,48 @@ def copy_set(site: Site, folder: Path, say: Say = _silent, *, cancelled: Cancell
     except UpgraderError as error:
         if error.reason == "offbox-cancelled":
             raise
-        return Copied((_failed(error, site.offbox),), {"offbox_verified": "no"})
+        return Copied((offbox_findings.failed(error, site.offbox),), {"offbox_verified": "no"})
 
 
 def _copy_set(there: Restic, folder: Path, manifest: Manifest, say: Say, cancelled: Cancelled | None) -> Copied:
-    there.find()
-    wanted = expected_files(folder, manifest)
     digest = sha256_of(folder / MANIFEST)
     copy = _already(there, manifest.site, folder.name, digest)
-    if copy is None:
+    wanted = expected_files(folder, manifest)
+    faults: tuple[str, ...] = ()
+    if copy is not None and not copy.verified:
+        faults = _read_back(there, copy, wanted, say, cancelled)
+    if copy is None or faults:  # what was left behind may be damaged where the set here is not
         say(f"copying {folder.name} to {there.shown}")
-        _upload(there, folder, manifest, digest, say, cancelled)
-        copy = _already(there, manifest.site, folder.name, digest)
-    if copy is None:
-        raise UpgraderError("restic made a copy that it does not list.", reason="offbox-failed")
+        copy = _upload(there, folder, manifest, digest, say, cancelled)
+        failpoint("offbox:copied")
+        faults = _read_back(there, copy, wanted, say, cancelled)
     facts = {"offbox_snapshot": copy.id, "offbox_repository": there.shown, "offbox_verified": "no"}
+    if faults:
+        here = [finding.message for finding in check(folder, manifest) if finding.code is Code.FAILURE]
+        return Copied((*there.open_rights(), offbox_findings.not_the_same(there, copy, faults, here)), facts)
+    if not there.offbox.reread and not copy.verified:
+        return Copied((*there.open_rights(), offbox_findings.not_read(there, copy)), facts)
+    unmarked: tuple[Finding, ...] = ()
     if not copy.verified:
-        if not there.offbox.reread:
-            return Copied((*there.open_rights(), _not_read(there, copy)), facts)
-        say(f"reading back copy {copy.short}")
-        faults = differences(there, copy.id, wanted, cancelled)
-        if faults:
-            here = [finding.message for finding in check(folder, manifest) if finding.code is Code.FAILURE]
-            return Copied((*there.open_rights(), _not_the_same(there, copy, faults, here)), facts)
-        copy = _mark(there, copy)
+        failpoint("offbox:read-back")
+        copy, unmarked = _mark(there, copy)
     facts = {**facts, "offbox_snapshot": copy.id, "offbox_verified": "yes"}
-    return Copied((*there.open_rights(), _good(there, copy, folder, len(wanted))), facts)
+    return Copied((*there.open_rights(), *unmarked, offbox_findings.good(there, copy, folder, len(wanted))), facts)
+
+
+def _read_back(
+    there: Restic, copy: Copy, wanted: Mapping[str, str], say: Say, cancelled: Cancelled | None
+) -> tuple[str, ...]:
+    """What is wrong with the copy; nothing is found where nothing may be read back."""
+    if not there.offbox.reread:
+        return ()
+    say(f"reading back copy {copy.short}")
+    try:
+        return differences(there, copy.id, wanted, cancelled)
+    except RefusedError as error:
+        if error.reason != "offbox-damaged":
+            raise
+        return error.details or (error.message,)
 
 
 def _already(there: Restic, site: str, name: str, digest: str) -> Copy | None:
@@ -158,39 +115,49 @@ def _already(there: Restic, site: str, name: str, digest: str) -> Copy | None:
 
 def _upload(
     there: Restic, folder: Path, manifest: Manifest, digest: str, say: Say, cancelled: Cancelled | None
-) -> None:
-    marks = [
-        OURS, f"site:{manifest.site}", f"set:{folder.name}", f"made:{manifest.made_at}", f"state:{manifest.state}",
-        f"manifest:{digest}",
-    ]  # fmt: skip
+) -> Copy:
+    made = Copy(
+        id="", set_name=folder.name, site=manifest.site, made_at=manifest.made_at, state=manifest.state,
+        manifest_sha256=digest, verified=False, copied_at=datetime.now(UTC), original="",
+    )  # fmt: skip
 
-    def once() -> None:
+    def once() -> str:
         # every byte is read anew: what a folder looks like says nothing about what is in its files
-        words = ("backup", "--json", "--force", "--host", manifest.site, "--tag", ",".join(marks), ".")
+        words = ("backup", "--json", "--force", "--host", manifest.site, "--tag", ",".join(made.marks), ".")
         with there.reading(*words, cwd=folder, cancelled=cancelled) as stream:
-            _narrate(stream, say)
+            return _narrate(stream, say)
 
-    there.patiently(once)
+    name = there.patiently(once)
+    if not name:
+        raise UpgraderError("restic does not say which copy it made.", reason="offbox-failed")
+    return made._replace(id=name)
 
 
-def _narrate(stream: IO[bytes], say: Say) -> None:
-    said = 0
+def _narrate(stream: IO[bytes], say: Say) -> str:
+    """Tell how far it is; the new copy's name, which comes last."""
+    said, name = 0, ""
     for line in stream:
         try:
             document = json.loads(line)
         except ValueError:
             continue
-        done = int(float(document.get("percent_done") or 0) * 10) if isinstance(document, dict) else 0
-        if said < done < 10:
-            say(f"{done * 10} % copied")
-            said = done
+        if isinstance(document, dict):
+            name = str(document.get("snapshot_id", name))
+            done = int(float(document.get("percent_done") or 0) * 10)
+            if said < done < 10:
+                say(f"{done * 10} % copied")
+                said = done
+    return name
 
 
-def _mark(there: Restic, copy: Copy) -> Copy:
+def _mark(there: Restic, copy: Copy) -> tuple[Copy, tuple[Finding, ...]]:
     """Note in the repository that the copy was read back; the note gives it a new name."""
-    there.run("tag", "--add", VERIFIED, copy.id)
-    names = {copy.id, copy.original} - {""}
-    return next((one for one in copies(there) if one.verified and names & {one.id, one.original}), copy)
+    try:
+        there.run("tag", "--add", VERIFIED, copy.id)
+    except UpgraderError as error:  # somebody's lock, or a store that lets nothing be changed
+        return copy, (offbox_findings.not_marked(there, copy, error),)
+    name = copy.original or copy.id
+    return next((one for one in copies(there) if one.verified and one.original.startswith(name)), copy), ()
 
 
 # ---------------------------------------------------------------- reading back
@@ -213,20 +180,21 @@ def files_of(
     there: Restic, copy: str, cancelled: Cancelled | None = None
 ) -> Iterator[Iterator[tuple[str, IO[bytes] | None]]]:
     """(path, content) of everything in a copy but folders, in one pass; no content: it is no ordinary file."""
+    cut = False
     with there.reading("dump", "--no-cache", copy, "/", cancelled=cancelled) as stream:
-        yield _members(stream)
+        try:
+            yield _members(stream)
+        except (tarfile.TarError, EOFError):
+            cut = True  # why, restic says when it has ended, and that is raised here
+    if cut:
+        raise RefusedError(f"Copy {copy[:8]} in {there.shown} ends in the middle.", reason="offbox-damaged")
 
 
 def _members(stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes] | None]]:
-    try:
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
-            for member in archive:
-                if not member.isdir():
-                    yield member.name.lstrip("/"), archive.extractfile(member) if member.isreg() else None
-    except (tarfile.TarError, EOFError):
-        # restic ended in the middle; why, is asked of it once its output is at its end
-        while stream.read(_CHUNK):
-            pass
+    with tarfile.open(fileobj=stream, mode="r|") as archive:
+        for member in archive:
+            if not member.isdir():
+                yield member.name.lstrip("/"), archive.extractfile(member) if member.isreg() else None
 
 
 def differences(
@@ -255,55 +223,3 @@ def sha256_of_stream(stream: IO[bytes], write: Callable[[bytes], object] | None 
         if write is not None:
             write(chunk)
     return found.hexdigest()
-
-
-# ---------------------------------------------------------------- findings
-
-
-def _good(there: Restic, copy: Copy, folder: Path, files: int) -> Finding:
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return Finding(
-        id="offbox-verified",
-        code=Code.SUCCESS,
-        message=f"copied to {there.shown} and read back whole: {files} files, {size} bytes, copy {copy.short}",
-    )
-
-
-def _not_read(there: Restic, copy: Copy) -> Finding:
-    return Finding(
-        id="offbox-not-verified",
-        code=Code.WARNING,
-        message=f"copy {copy.short} in {there.shown} was not read back, so it does not count",
-        next='set verify = "reread" in [backup.offbox]',
-    )
-
-
-def _not_the_same(there: Restic, copy: Copy, faults: Sequence[str], here: Sequence[str]) -> Finding:
-    more = f"; and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
-    if here:
-        message = f"the set was damaged before it was copied to {there.shown}: {here[0]}"
-    else:
-        message = f"copy {copy.short} in {there.shown} is not the set that was copied, so it does not count"
-    return Finding(
-        id="offbox-not-verified",
-        code=Code.FAILURE,
-        severity="blocker",
-        overridable=not here,
-        message=message,
-        evidence="; ".join(faults[:_NAMED]) + more,
-        next="take a new set: upgrader backup" if here else "restic check --read-data, then again: upgrader backup",
-    )
-
-
-def _failed(error: UpgraderError, offbox: Offbox) -> Finding:
-    absent = error.reason == "restic-missing" and not offbox.required
-    return Finding(
-        id=error.reason or "offbox-failed",
-        code=Code.WARNING if absent else Code.FAILURE,
-        severity="advised" if absent else "blocker",
-        overridable=not absent,
-        message=error.message.rstrip("."),
-        evidence="; ".join(error.details),
-        next=error.next_command,
-        why="A set that lies on this machine alone is lost with it.",
-    )

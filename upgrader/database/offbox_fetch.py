@@ -15,7 +15,8 @@ from typing import IO, NamedTuple
 
 from upgrader.config import Site
 from upgrader.database.manifest import Manifest, check, read_manifest
-from upgrader.database.offbox import Copy, copies, files_of, repository, sha256_of_stream
+from upgrader.database.offbox import files_of, sha256_of_stream
+from upgrader.database.offbox_copies import Copy, copies, repository
 from upgrader.database.restic import Restic
 from upgrader.durable import make_dir, sync_dir
 from upgrader.errors import EnvironmentMissingError, RefusedError, UpgraderError
@@ -38,7 +39,6 @@ def fetch_set(site: Site, wanted: str = NEWEST, say: Callable[[str], None] = lam
     when it is of another site, or is not whole; EnvironmentMissingError without restic, a way there, or space.
     """
     there = repository(site)
-    there.find()
     copy = _choose(there, site.name, wanted)
     folder = _free_name(site.backup_dir, copy)
     half = site.backup_dir / f"{_HALF}{copy.short}"

@@ -128,10 +128,6 @@ class Restic:
 
     # ------------------------------------------------------------ running
 
-    def find(self) -> None:
-        """Make sure that the repository is there and opens. Raises what `trouble` makes of restic's words."""
-        self.run("cat", "config", "--no-lock", seconds=self.offbox.timeout_seconds)
-
     def run(self, *words: str, cwd: Path | None = None, seconds: float = WORK_SECONDS) -> str:
         """What restic writes to standard output, waiting for locks as `patiently` does."""
         return self.patiently(lambda: self._once(words, cwd, seconds))
@@ -145,9 +141,9 @@ class Restic:
             except LockedError:
                 self.await_lock(until)
 
-    def documents(self, *words: str, seconds: float | None = None) -> Any:
-        """The JSON that a reading command writes."""
-        text = self.run(*words, "--json", seconds=seconds or self.offbox.timeout_seconds * 5)
+    def documents(self, *words: str) -> Any:
+        """The JSON that a reading command writes, within the time that is for finding the repository."""
+        text = self.run(*words, "--json", seconds=self.offbox.timeout_seconds)
         try:
             return json.loads(text or "null")
         except ValueError:

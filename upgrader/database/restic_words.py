@@ -28,6 +28,8 @@ def _known(words: str, reason: str, error: type[UpgraderError], message: str, ne
     return _Known(re.compile(words, re.I), reason, error, message, next_command)
 
 
+_AWAY = "The off-box repository {where} cannot be reached."
+
 _TROUBLES = (
     _known(
         r"repository is already locked|unable to create lock in backend: repository",
@@ -49,16 +51,22 @@ _TROUBLES = (
         "offbox-there-already", RefusedError, "There is a repository at {where} already.",
     ),
     _known(
-        r"permission denied|access ?denied|forbidden|401 unauthorized|SignatureDoesNotMatch|InvalidAccessKey"
-        r"|authorization failed|credentials|authenticat|Host key verification failed",
+        r"connection refused|no route to host|network is unreachable|i/o timeout|timed? ?out|no such host"
+        r"|could not resolve|dial tcp|temporary failure in name",
+        "offbox-unreachable", EnvironmentMissingError, _AWAY,
+    ),
+    _known(
+        r"permission denied|access ?denied|forbidden|401 unauthorized|SignatureDoesNotMatch|signature we calculated"
+        r"|InvalidAccessKey|authorization failed|credentials|authenticat|Host key verification failed",
         "offbox-denied", RefusedError, "The off-box repository {where} does not let us in.",
         "check the keys in [backup.offbox] environment_file, or the SSH key and known_hosts of this user",
     ),
+    # restic may end before it has read why ssh did
     _known(
-        r"connection refused|no route to host|network is unreachable|i/o timeout|timed? ?out|no such host"
-        r"|could not resolve|connection reset|connection closed|unable to start the sftp session|dial tcp"
-        r"|handshake failure|x509|broken pipe|connection lost|temporary failure in name|503 service",
-        "offbox-unreachable", EnvironmentMissingError, "The off-box repository {where} cannot be reached.",
+        r"unable to start the sftp session|connection reset|connection closed|connection lost|handshake failure|x509"
+        r"|broken pipe|503 service",
+        "offbox-unreachable", EnvironmentMissingError, _AWAY,
+        "log in there once by hand (ssh HOST), as this user",
     ),
     _known(
         r"is there a repository at|unable to open config file|repository does not exist|container not found"

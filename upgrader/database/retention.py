@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 from upgrader.config import Site
 from upgrader.database.manifest import MANIFEST, Manifest, read_manifest
-from upgrader.database.offbox import Copy, Say, copies, repository
-from upgrader.durable import sync_dir
+from upgrader.database.offbox import Say
+from upgrader.database.offbox_copies import Copy, copies, repository
+from upgrader.durable import failpoint, sync_dir
 from upgrader.errors import ConfigError, UpgraderError
 from upgrader.model import Code, Finding
 from upgrader.states import RunState
@@ -104,6 +105,7 @@ def _remove(folder: Path) -> None:
     """The name goes first, so that no half of a set is ever taken for a set."""
     going = folder.with_name(f"{_GOING}{folder.name}")
     folder.rename(going)
+    failpoint("retention:renamed")
     sync_dir(folder.parent)
     shutil.rmtree(going)
 
@@ -121,7 +123,6 @@ def remove_copies(site: Site, needed: Collection[str], say: Say, now: datetime |
         return ()
     try:
         there = repository(site)
-        there.find()
         before = copies(there, site.name)
         gone = removable_copies(site, before, needed, now or datetime.now(UTC))
         if not gone:
