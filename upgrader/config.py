@@ -68,6 +68,22 @@ class StagingRules:
 
 
 @dataclass(frozen=True, slots=True)
+class RehearsalRules:
+    """How migrations are tried on a copy on this machine."""
+
+    by: str = "environment"
+    """`environment`: the services' programs from PyPI; `images`: the target's own container images."""
+    workers: int = 0
+    """Services at once; 0: as many as there are processors."""
+    limit_seconds: int = 3600
+    """For one command; an online migration of a million rows needs about an hour."""
+    engine: str = ""
+    """docker or podman on this machine, for images; empty: the one that is installed."""
+    images: str = ""
+    """Reference with `{image}` and `{release}`; empty: as the release's playbooks name them for globals.yml."""
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """One cloud, as its operator describes it. Immutable; every path is absolute."""
 
@@ -112,6 +128,7 @@ class Site:
     """Sets to keep here, the newest; 0: all. A set that is needed is kept whatever this says."""
     offbox: Offbox | None = None
     staging_rules: StagingRules = StagingRules()
+    rehearsal_rules: RehearsalRules = RehearsalRules()
 
     @property
     def globals_file(self) -> Path:
@@ -194,6 +211,13 @@ def _build(path: Path, table: Table) -> Site:
         backup_keep=table.parsed("backup", "keep", int, 0, "a whole number"),
         offbox=_offbox(table),
         staging_rules=_staging(table),
+        rehearsal_rules=RehearsalRules(
+            by=table.choice("rehearsal", "by", ("environment", "images"), "environment"),
+            workers=table.parsed("rehearsal", "workers", int, 0, "a whole number"),
+            limit_seconds=table.parsed("rehearsal", "limit", _seconds, 3600, 'a duration such as "1h"'),
+            engine=table.text("rehearsal", "engine", ""),
+            images=table.text("rehearsal", "images", ""),
+        ),
         toolchains_dir=table.path("toolchains", "dir", "toolchains") or path.parent / "toolchains",
         wheelhouse=table.path("toolchains", "wheelhouse", None),
         sandbox=sandbox,

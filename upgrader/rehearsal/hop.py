@@ -11,6 +11,8 @@ from upgrader.durable import make_dir
 from upgrader.graph import Hop
 from upgrader.graph.migrations import ServiceMigrations
 from upgrader.rehearsal import copies, ddl
+from upgrader.rehearsal.faults import foresee
+from upgrader.rehearsal.forecast import projection
 from upgrader.rehearsal.report import HopRehearsal, Unrehearsed
 from upgrader.rehearsal.service import rehearse_service
 from upgrader.rehearsal.trial import Trial
@@ -30,6 +32,7 @@ def rehearse_hop(trial: Trial, hop: Hop) -> HopRehearsal:
     present = set(copies.databases(trial.server))
     sanitised = copies.sanitise(trial.server, sorted(present))
     known = [service for service in trial.graph.migrations if set(service.databases) & present]
+    foreseen = foresee(trial.server, hop, graph=trial.graph)
     log = trial.folder / STATEMENTS
     ddl.begin_log(trial.server, log)
     try:
@@ -53,6 +56,8 @@ def rehearse_hop(trial: Trial, hop: Hop) -> HopRehearsal:
             "by": trial.new.by,
             "services": tuple(finished),
             "sanitised": sanitised,
+            "projections": tuple(projection(result) for result in finished if result.verdict == "passed"),
+            "foreseen": foreseen,
             "not_rehearsed": _unknown(trial, present),
             "seconds": round(time.monotonic() - began, 3),
         }

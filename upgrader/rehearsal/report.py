@@ -86,6 +86,21 @@ class ServiceResult(Value):
     seconds: float = 0.0
 
 
+class Projection(Value):
+    """What one service's commands would take in production, from what they took here."""
+
+    service: str
+    start_seconds: float
+    """Of one program, before it works; paid by every command."""
+    schema_seconds: float
+    """Between the old and the new containers."""
+    online_seconds: float
+    """Beside the running services: rows times the measured rate, and start-up."""
+    online_rows: int = 0
+    online_rate: float | None = None
+    """Rows per second; None: there was no row to measure it on."""
+
+
 class Unrehearsed(Value):
     """A database of the copy that belongs to no service whose migrations are known."""
 
@@ -103,7 +118,10 @@ class HopRehearsal(Value):
     services: tuple[ServiceResult, ...] = ()
     sanitised: tuple[tuple[str, int], ...] = ()
     """(`database.table.column`, rows whose addresses were replaced)."""
+    foreseen: tuple[Fault, ...] = ()
+    """What the rows before the hop said would go wrong."""
     not_rehearsed: tuple[Unrehearsed, ...] = ()
+    projections: tuple[Projection, ...] = ()
     seconds: float = 0.0
 
     @property
@@ -112,16 +130,35 @@ class HopRehearsal(Value):
 
 
 class Rehearsal(Value):
+    """All hops that were tried on one copy, one after the other."""
+
     schema_version: Literal[1] = 1
     kind: Literal["rehearsal"] = "rehearsal"
+    id: str
     site: str
+    source: ReleaseId = named(alias="from")
+    target: ReleaseId = named(alias="to")
+    by: Literal["environment", "images"] = "environment"
     plan: str = ""
     backup_set: str = ""
+    """Folder of the set that was restored; empty for a dump."""
+    dump: str = ""
+    known_by: str = ""
+    """How the release of the copy is known."""
     made_at: str
     server_version: str = ""
+    databases: tuple[str, ...] = ()
+    tables: int = 0
+    rows: int = 0
     restore_seconds: float = 0.0
+    seconds: float = 0.0
     hops: tuple[HopRehearsal, ...] = ()
 
     @property
     def passed(self) -> bool:
-        return bool(self.hops) and all(hop.passed for hop in self.hops)
+        """Every hop that was asked for was tried, and no service failed in one."""
+        return bool(self.hops) and self.hops[-1].target == self.target and all(hop.passed for hop in self.hops)
+
+    @property
+    def not_rehearsed(self) -> tuple[Unrehearsed, ...]:
+        return self.hops[0].not_rehearsed if self.hops else ()

@@ -10,6 +10,7 @@ from upgrader.graph import Hop
 from upgrader.graph.migrations import ServiceMigrations
 from upgrader.rehearsal import copies
 from upgrader.rehearsal.commands import Workplace
+from upgrader.rehearsal.faults import recognise
 from upgrader.rehearsal.programs import RehearsalCanceled
 from upgrader.rehearsal.report import CommandResult, ServiceResult, WayBackTrial
 from upgrader.rehearsal.status_check import read_checks
@@ -53,6 +54,9 @@ def rehearse_service(trial: Trial, hop: Hop, service: ServiceMigrations, present
         place = Workplace(trial.folder / f"{service.name}-{hop.target}", trial.server, trial.new, service, trial.keys)
         with place:
             result = _worked(trial, hop, place, result, before)
+    if result.verdict == "failed":
+        faults = recognise(trial.server, service, result, hop=hop, graph=trial.graph)
+        result = result.model_copy(update={"faults": faults})
     trial.say(f"  {service.name:<10} {result.verdict}{f': {result.message}' if result.message else ''}")
     result = result.model_copy(update={"seconds": round(time.monotonic() - began, 3)})
     return Rehearsed(result, before.structure, before.rows)
