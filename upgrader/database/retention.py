@@ -167,9 +167,25 @@ def removable_copies(site: Site, every: Sequence[Copy], needed: Collection[str],
     )
 
 
+def rules(site: Site) -> bool:
+    """Whether the site wants anything removed at all."""
+    there = site.offbox
+    return bool(site.backup_keep or (there is not None and (there.keep_last or there.keep_within_seconds)))
+
+
 def remove_old(site: Site, needed: Collection[str], say: Say) -> tuple[Finding, ...]:
-    """Sets here and copies elsewhere that may go. `needed`: names of sets that stay in any case."""
-    return (*remove_local(site, needed, say), *remove_copies(site, needed, say))
+    """Sets here and copies elsewhere that may go; `needed`, and what an open run needs, stay. Never raises for trouble.
+
+    Nothing is removed while it cannot be told what a run needs.
+    """
+    if not rules(site):
+        return ()
+    try:
+        needed = {*needed, *needed_sets(site.state_dir)}
+        return (*remove_local(site, needed, say), *remove_copies(site, needed, say))
+    except (UpgraderError, OSError) as error:
+        words = error.message.rstrip(".") if isinstance(error, UpgraderError) else str(error)
+        return (Finding(id="backup-not-removed", code=Code.WARNING, message=f"old sets were not removed: {words}"),)
 
 
 def needed_sets(state_dir: Path) -> frozenset[str]:

@@ -10,6 +10,7 @@ from upgrader.database.manifest import manifest_sha256
 from upgrader.database.take_set import Taking, begin_set, take_set
 from upgrader.stages.base import StageContext
 from upgrader.stages.common import inventory_of, look, run_action
+from upgrader.stages.offbox import copy_off_this_machine
 
 
 def work(ctx: StageContext) -> None:
@@ -39,6 +40,8 @@ def work(ctx: StageContext) -> None:
     ctx.facts["backup_made_at"] = backup_set.manifest.finished_at
     ctx.facts["backup_manifest_sha256"] = manifest_sha256(backup_set.folder)
     ctx.facts["server_before"] = backup_set.manifest.server_version
+    # after the proof, so that what is elsewhere says that it was proved
+    copy_off_this_machine(ctx, backup_set.folder)
 
 
 def _physical(ctx: StageContext) -> None:
