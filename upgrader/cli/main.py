@@ -36,6 +36,7 @@ class UpgraderGroup(LazyGroup):
         "approve": ("upgrader.cli.approve_cmd", "Let a waiting run go on."),
         "abort": ("upgrader.cli.abort_cmd", "End a run that has not changed the cloud."),
         "rollback": ("upgrader.cli.rollback_cmd", "Take a hop back: redeploy or restore."),
+        "staging": ("upgrader.cli.staging_cmd", "Make a staging cloud's configuration, and keep it apart."),
         "history": ("upgrader.cli.history_cmd", "Show the journal and check its hash chain."),
         "graph": ("upgrader.cli.graph_cmd", "Show the releases and hops this tool knows."),
         "inspect": ("upgrader.cli.inspect_cmd", "Name the release of the databases in a dump."),

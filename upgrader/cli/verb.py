@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 import typer
 
-_OF_A_SITE = re.compile(r"\bupgrader (check|plan|rehearse|run|status|resume|approve|abort|rollback|history|toolchain)\b")
+_OF_A_SITE = re.compile(
+    r"\bupgrader (check|plan|rehearse|run|status|resume|approve|abort|rollback|history|toolchain|staging)\b"
+)
 
 
 @dataclass(frozen=True, slots=True)

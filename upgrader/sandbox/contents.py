@@ -14,7 +14,8 @@ DATABASES = {
     "neutron": ("neutron",),
     "heat": ("heat",),
 }
-VIP = "10.20.0.250"
+NETWORK = 20
+"""Second byte of every address of a sandbox, unless another is asked for."""
 OS_RELEASE = """PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
 NAME="Debian GNU/Linux"
 VERSION_ID="12"
@@ -28,11 +29,21 @@ SYSTEM = "system"
 """File of a host's folder with the sections that facts/observe.sh would print of the host itself."""
 
 
+def vip(network: int = NETWORK) -> str:
+    """Where a sandbox's APIs answer."""
+    return f"10.{network}.0.250"
+
+
+def prefix(network: int = NETWORK) -> str:
+    """What the names of a sandbox's hosts begin with: two clouds in different networks share no name."""
+    return "" if network == NETWORK else f"net{network}-"
+
+
 def system(address: str, *more: str) -> dict[str, list[str]]:
     """Section → lines of a host in good order; `more` are addresses it holds besides its own."""
     held = [
         "1: lo    inet 127.0.0.1/8 scope host lo",
-        f"2: eth0    inet {address}/24 brd 10.20.0.255 scope global eth0",
+        f"2: eth0    inet {address}/24 brd {address.rpartition('.')[0]}.255 scope global eth0",
         *(f"2: eth0    inet {one}/32 scope global eth0" for one in more),
     ]
     return {
@@ -44,7 +55,7 @@ def system(address: str, *more: str) -> dict[str, list[str]]:
     }
 
 
-def globals_yml(release: str, *, durable: bool = True) -> str:
+def globals_yml(release: str, *, durable: bool = True, network: int = NETWORK) -> str:
     """The operator's settings. `durable`: the switches for durable queues are on, where the release has them."""
     manager = 'om_enable_queue_manager: "yes"  # replies and fanouts are durable, as 2025.1 wants them\n'
     messaging = f"\n###########\n# Messaging\n###########\n{manager}" if durable and release < "2025.1" else ""
@@ -65,7 +76,7 @@ docker_namespace: "sandbox/kolla"
 #################
 # Network options
 #################
-kolla_internal_vip_address: "{VIP}"
+kolla_internal_vip_address: "{vip(network)}"
 network_interface: "eth0"   # every host has one
 neutron_plugin_agent: "openvswitch"
 
@@ -123,9 +134,11 @@ release_notes_read = "2026.1"
 """
 
 
-def tables(database: str, release: str) -> dict[str, dict[str, Any]]:
+def tables(database: str, release: str, network: int = NETWORK) -> dict[str, dict[str, Any]]:
     """API tables of a schema with a few rows, besides its version table."""
-    makers = {"keystone": _keystone, "nova": _nova, "neutron": _neutron, "cinder": _cinder, "heat": _heat}
+    if database == "keystone":
+        return _keystone(vip(network))
+    makers = {"nova": _nova, "neutron": _neutron, "cinder": _cinder, "heat": _heat}
     makers |= {"nova_api": _nova_api, "nova_cell0": _nova_cell0, "glance": _glance, "placement": _placement}
     found = makers[database]()
     if database == "heat" and release < "2024.1":
@@ -143,10 +156,10 @@ _SERVICES = {
 }  # fmt: skip
 
 
-def _keystone() -> dict[str, dict[str, Any]]:
+def _keystone(address: str) -> dict[str, dict[str, Any]]:
     users = ["admin", "glance", "nova", "placement", "neutron", "cinder", "heat", "alice", "bob"]
     endpoints = [
-        [f"ep-{name}-{interface}", interface, name, f"http://{VIP}:{port}"]
+        [f"ep-{name}-{interface}", interface, name, f"http://{address}:{port}"]
         for name, port in _SERVICES.items()
         for interface in ("internal", "public")
     ]

@@ -36,11 +36,13 @@ def create_sandbox(
     name: str = "sandbox",
     fresh: bool = False,
     durable_queues: bool = True,
+    network: int = contents.NETWORK,
 ) -> Path:
     """Make a cloud of (control, compute, storage) hosts running `release` below `root`; returns its upgrader.toml.
 
     `services` chooses roles besides the core ones. Without `durable_queues` RabbitMQ has classic queues for replies and
-    fanouts, as releases before 2025.1 have by default. With `fresh` an existing sandbox there is replaced; anything
+    fanouts, as releases before 2025.1 have by default. Sandboxes in different networks (the second byte of every
+    address) share no address and no name of a host. With `fresh` an existing sandbox there is replaced; anything
     else at `root` is never touched. Takes about half a second. Raises UsageError, RefusedError or
     EnvironmentMissingError (no ansible-core beside this Python) before anything is written.
     """
@@ -54,13 +56,13 @@ def create_sandbox(
     store.write(f"{root}/sandbox.json", {"release": release, "hosts": list(hosts), "made_at": world.now()})
     _launcher(root / "bin" / "engine")
     toolchains.write_toolchains(root, release)
-    file = _site(root, name, release, hosts, services, durable_queues=durable_queues)
+    file = _site(root, name, release, hosts, services, durable_queues=durable_queues, network=network)
     if not durable_queues:
         queues.plant(str(root), queues.CLASSIC)
     plan = blueprint(release)
     wanted = {*COMMON, *CORE, *services, *(["nova-cell"] if "nova" in services else [])}
-    _databases(root, release, wanted, file.parent / "kolla" / "passwords.yml")
-    _hosts(root, plan, hosts, wanted)
+    _databases(root, release, wanted, file.parent / "kolla" / "passwords.yml", network)
+    _hosts(root, plan, hosts, wanted, network)
     return file
 
 
@@ -109,18 +111,20 @@ def _site(
     services: Collection[str],
     *,
     durable_queues: bool,
+    network: int,
 ) -> Path:
     folder = root / SITE_FOLDER
     (folder / "kolla" / "globals.d").mkdir(parents=True)
     (folder / "kolla" / "config").mkdir()
-    settings = contents.globals_yml(release, durable=durable_queues)
+    settings = contents.globals_yml(release, durable=durable_queues, network=network)
     (folder / "kolla" / "globals.yml").write_text(settings, encoding="utf-8")
     extra = contents.globals_d(tuple(role for role in OPTIONAL if role not in services))
     (folder / "kolla" / "globals.d" / "services.yml").write_text(extra, encoding="utf-8")
     file = folder / "kolla" / "passwords.yml"
     file.touch(mode=0o600)
     file.write_text(secrets.filled(release), encoding="utf-8")
-    (folder / "inventory").write_text(inventory.site(release, hosts, str(root / "tmp")), encoding="utf-8")
+    names = inventory.site(release, hosts, str(root / "tmp"), contents.prefix(network))
+    (folder / "inventory").write_text(names, encoding="utf-8")
     site = folder / "upgrader.toml"
     site.write_text(contents.upgrader_toml(name, json.dumps(engine_command(root))), encoding="utf-8")
     return site
@@ -129,7 +133,7 @@ def _site(
 # ---------------------------------------------------------------- the cloud
 
 
-def _databases(root: Path, release: str, wanted: set[str], passwords: Path) -> None:
+def _databases(root: Path, release: str, wanted: set[str], passwords: Path, network: int) -> None:
     users: dict[str, tuple[str, list[str]]] = {
         "root@%": ("database_password", []),
         "root@localhost": ("database_password", []),
@@ -138,7 +142,7 @@ def _databases(root: Path, release: str, wanted: set[str], passwords: Path) -> N
         if role not in wanted:
             continue
         for database in databases:
-            rows = contents.tables(database, release)
+            rows = contents.tables(database, release, network)
             if database == "keystone":
                 admin = secrets.value(passwords, "keystone_admin_password")
                 rows["user"]["rows"][0][2] = identity.secret_hash(admin, random.token_hex(8))
@@ -154,23 +158,25 @@ def _databases(root: Path, release: str, wanted: set[str], passwords: Path) -> N
     store.write(f"{root}/database/accounts.json", accounts)
 
 
-def _hosts(root: Path, plan: Blueprint, counts: tuple[int, int, int], wanted: set[str]) -> None:
-    members = inventory.members(plan.release, counts)
+def _hosts(root: Path, plan: Blueprint, counts: tuple[int, int, int], wanted: set[str], network: int) -> None:
+    prefix = contents.prefix(network)
+    members = inventory.members(plan.release, counts, prefix)
     cloud = store.read(f"{root}/toolchains/{plan.release}/share/kolla-ansible/ansible/sandbox.json")
     keys = [identity.new_key() for _ in range(2)]
-    for last_byte, name in enumerate(inventory.host_names(counts), 11):
+    for last_byte, name in enumerate(inventory.host_names(counts, prefix), 11):
         host = world.Host(str(root), name)
         for folder in ("containers", "images", "config", "volumes", "etc", "tmp"):
             os.makedirs(f"{host.dir}/{folder}", mode=0o700)  # noqa: PTH103
         store.write_bytes(f"{host.dir}/etc/os-release", contents.OS_RELEASE.encode())
         set_free_space(root, name, _FREE_KIB * 1024)
-        set_system(root, name, **contents.system(f"10.20.0.{last_byte}", *([contents.VIP] if last_byte == 11 else [])))
+        first = [contents.vip(network)] if last_byte == 11 else []
+        set_system(root, name, **contents.system(f"10.{network}.0.{last_byte}", *first))
         if name in members["keystone"]:
             os.makedirs(host.volume(identity.KEYS), mode=0o700)  # noqa: PTH103
             for number, key in enumerate(keys):
                 store.write_bytes(f"{host.volume(identity.KEYS)}/{number}", key)
     groups = {group: list(names) for group, names in members.items()}
-    for name in inventory.host_names(counts):
+    for name in inventory.host_names(counts, prefix):
         _deploy(str(root), name, cloud, groups, wanted)
 
 

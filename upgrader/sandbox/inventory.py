@@ -35,6 +35,7 @@ _PARENTS = {
     "heat-api-cfn": ("heat",),
     "heat-engine": ("heat",),
 }
+_KINDS = ("ctl", "cmp", "sto")
 _TOP = ("control", "network", "compute", "monitoring", "storage")
 
 
@@ -60,9 +61,9 @@ def multinode(release: str) -> str:
     return f"# Sample inventory of {release} for several hosts.\n{top}{_children(release)}"
 
 
-def site(release: str, counts: tuple[int, int, int], temporary: str) -> str:
+def site(release: str, counts: tuple[int, int, int], temporary: str, prefix: str = "") -> str:
     """The site's inventory: ranges for the hosts, and the same groups as the release's sample."""
-    names = [f"{prefix}{_range(count)}" for prefix, count in zip(("ctl", "cmp", "sto"), counts, strict=True)]
+    names = [f"{prefix}{kind}{_range(count)}" for kind, count in zip(_KINDS, counts, strict=True)]
     control, compute, storage = (f"{name}\n" if name[-1] != "-" else "" for name in names)
     return f"""# Inventory of the sandbox. Network and monitoring services run on the control hosts.
 
@@ -88,15 +89,15 @@ ansible_remote_tmp={shlex.quote(temporary)}
 """
 
 
-def host_names(counts: tuple[int, int, int]) -> tuple[str, ...]:
-    pairs = zip(("ctl", "cmp", "sto"), counts, strict=True)
-    return tuple(f"{prefix}{number}" for prefix, count in pairs for number in range(1, count + 1))
+def host_names(counts: tuple[int, int, int], prefix: str = "") -> tuple[str, ...]:
+    pairs = zip(_KINDS, counts, strict=True)
+    return tuple(f"{prefix}{kind}{number}" for kind, count in pairs for number in range(1, count + 1))
 
 
-def members(release: str, counts: tuple[int, int, int]) -> dict[str, tuple[str, ...]]:
+def members(release: str, counts: tuple[int, int, int], prefix: str = "") -> dict[str, tuple[str, ...]]:
     """Group → hosts, as Ansible resolves the site's inventory."""
-    kinds = dict(zip(("ctl", "cmp", "sto"), counts, strict=True))
-    of = {kind: tuple(f"{kind}{number}" for number in range(1, count + 1)) for kind, count in kinds.items()}
+    kinds = dict(zip(_KINDS, counts, strict=True))
+    of = {kind: tuple(f"{prefix}{kind}{number}" for number in range(1, count + 1)) for kind, count in kinds.items()}
     found = {"control": of["ctl"], "network": of["ctl"], "monitoring": of["ctl"]}
     found |= {"compute": of["cmp"], "storage": of["sto"]}
     tree = groups(release)

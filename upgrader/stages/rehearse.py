@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from upgrader.model import Code, Finding
 from upgrader.stages.base import StageContext, StepFailed
-from upgrader.stages.rehearse_staging import on_staging
+from upgrader.stages.rehearse_staging import note_settings, on_staging
 
 
 def work(ctx: StageContext) -> None:
+    note_settings(ctx)
     if ctx.site.staging is None:
         _accepted(ctx)
         return

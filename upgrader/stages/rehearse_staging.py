@@ -1,84 +1,357 @@
-"""Rehearsal on a staging cloud: the hop is walked there, as a run of its own with a journal of its own."""
+"""Rehearsal on a staging cloud: production's databases are loaded there, and the hop is walked there for real.
+
+The walk is a run of staging's own, with a journal of its own, driven by a process of its own as an operator would; it
+can be followed, decided on and resumed there. Here only its result is judged and recorded. Production is not touched.
+"""
 
 from __future__ import annotations
 
+import shlex
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
-from upgrader.journal import open_journal
-from upgrader.journal.place import exists
+from upgrader.config import Site, load_site
+from upgrader.durable import failpoint
+from upgrader.errors import UpgraderError
+from upgrader.facts.names import release_names
+from upgrader.journal import acquire, open_journal
+from upgrader.kolla.passwords import secret_values
+from upgrader.kolla.settings import site_settings
+from upgrader.kolla.toolchain import locate
+from upgrader.kolla.vault import Vault
+from upgrader.model import CloudFacts, Code, Finding
 from upgrader.stages.base import StageCanceled, StageContext, StepFailed
-from upgrader.states import State
+from upgrader.staging import same
+from upgrader.staging.apart import (
+    UNTOUCHED,
+    reached,
+    refuse_shared,
+    same_addresses,
+    same_hosts,
+    same_interfaces,
+    same_site,
+)
+from upgrader.staging.copy import Loading, load_copy
+from upgrader.staging.overrides import left_out
+from upgrader.staging.passes import (
+    COPY_BEGUN,
+    COPY_LOADED,
+    SETTINGS,
+    Standing,
+    Walk,
+    Wanted,
+    data_of,
+    differing,
+    holds_copy,
+    reasons_against,
+    standing,
+)
+from upgrader.staging.passwords import not_production
+from upgrader.staging.settings import ADDRESSES, addresses_of, fingerprint
+from upgrader.status_read import facts_seen, gather
+from upgrader.survey import built_toolchains, observe_site
 
 LOG = "rehearsal.log"
-_ALREADY_THERE = 3
+_TOLD = 6
+"""Reasons that a message names; all of them are in the step's evidence."""
+
+
+def note_settings(ctx: StageContext) -> None:
+    """Leave in the journal which settings this hop is walked with, so that the walk can be judged elsewhere."""
+    ctx.facts[SETTINGS] = fingerprint(ctx.site).text()
 
 
 def on_staging(ctx: StageContext) -> None:
-    """Accept the hop's walk on staging, or have it walked there now. Raises StepFailed when it stops there."""
-    with ctx.step(f"the hop on staging ({ctx.site.staging})") as evidence:
-        run = _rehearsed(ctx)
-        if not run:
-            code = _walk(ctx)
-            run = _rehearsed(ctx)
-            if not run:
-                log = ctx.attempt.folder / LOG
-                raise StepFailed(f"the rehearsal on staging ended with {code}: {_last_line(ctx)}", evidence=[str(log)])
-        evidence.append(f"staging walked {ctx.hop.name} to its end (run {run[:8]})")
-        ctx.facts["rehearsal"] = run
+    """Accept the hop's walk on staging, or have it walked there now. Raises StepFailed when it does not come through,
+    RefusedError when staging is not apart from production."""
+    place = _Place(ctx, load_site(_named(ctx)))
+    with ctx.step("staging and production are apart") as evidence:
+        shared = (*same_site(ctx.site, place.staging), *place.shared())
+        refuse_shared(shared)
+        evidence.append(f"{place.staging.name} shares no host, address, file or journal with {ctx.site.name}")
+    with ctx.step("what staging has walked") as evidence:
+        there = standing(place.staging)
+        _refuse_copied_journal(ctx, there)
+        walk = there.walk_of(ctx.hop)
+        reasons = reasons_against(walk, there, place.wanted, place.built)
+        if walk is not None and not reasons:
+            _record(ctx, place, walk, there)
+            evidence.append(f"staging walked {ctx.hop.name} to its end on {walk.hop.since} (run {walk.run.id[:8]})")
+            return
+        evidence.extend(reasons)
+    if there.open:
+        _must_be_ours(place, there)
+    else:
+        _ready(ctx, place, there)
+    _walk(ctx, place, resume=there.open)
 
 
-def _rehearsed(ctx: StageContext) -> str:
-    """Id of the run in which staging walked this very hop to its end, after this run's plan was made; else empty."""
-    from upgrader.config import load_site
-
+def _named(ctx: StageContext) -> Path:
     assert ctx.site.staging is not None  # noqa: S101 - the caller has looked
-    state_dir = load_site(ctx.site.staging).state_dir
-    if not exists(state_dir):
-        return ""
-    with open_journal(state_dir, readonly=True) as journal:
-        snapshot = journal.snapshot()
-    for hop in snapshot.hops:
-        same = (hop.source, hop.target) == (ctx.hop.source, ctx.hop.target)
-        if same and hop.state is State.HOP_DONE:
-            return hop.run
-    return ""
+    return ctx.site.staging
 
 
-def _walk(ctx: StageContext) -> int:
-    """Run the hop on staging as an operator would, in a process of its own; its words go to a log file."""
-    site = str(ctx.site.staging)
-    begin = [
-        "run", "--to", ctx.hop.target, "--auto-approve",
-        "--accept", f"not-rehearsed=this run is itself the rehearsal of {ctx.hop.name} for {ctx.site.name}",
-    ]  # fmt: skip
-    code = _command(ctx, site, begin)
-    if code == _ALREADY_THERE and _unfinished(ctx):
-        code = _command(ctx, site, ["resume", "--auto-approve"])
-    return code
+@dataclass
+class _Place:
+    """The two sites, and what is asked of a walk on staging."""
 
+    ctx: StageContext
+    staging: Site
 
-def _unfinished(ctx: StageContext) -> bool:
-    from upgrader.config import load_site
-    from upgrader.states import RUN_ENDED
+    @cached_property
+    def settings(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        """Production's, staging's."""
+        return site_settings(self.ctx.site).values, site_settings(self.staging).values
 
-    assert ctx.site.staging is not None  # noqa: S101
-    with open_journal(load_site(ctx.site.staging).state_dir, readonly=True) as journal:
-        run = journal.snapshot().run
-    return run is not None and run.state not in RUN_ENDED
+    @cached_property
+    def built(self) -> same.Built:
+        """Staging's toolchains with exact versions."""
+        return built_toolchains(self.staging)
 
-
-def _command(ctx: StageContext, site: str, words: list[str]) -> int:
-    log = ctx.attempt.folder / LOG
-    with log.open("ab") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "upgrader", "--no-color", "--site", site, *words],
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=stream,
+    @cached_property
+    def wanted(self) -> Wanted:
+        ctx = self.ctx
+        rules = ctx.site.staging_rules
+        return Wanted(
+            site=ctx.site.name,
+            lineage=ctx.plan.lineage,
+            hop=ctx.hop,
+            parts=same.parts(ctx.plan, ctx.hop, built_toolchains(ctx.site)),
+            settings=fingerprint(ctx.site, read_as=addresses_of(*self.settings)),
+            overrides=left_out(ctx.site),
+            copy=rules.database == "copy",
+            max_age_seconds=rules.max_age_seconds,
         )
+
+    def shared(self) -> tuple[str, ...]:
+        """What both clouds have, by their settings, inventories and last looks."""
+        toolchain = self.ctx.source_toolchain
+        ours, theirs = (
+            reached(toolchain, site.inventory, site.vault_password_file) for site in (self.ctx.site, self.staging)
+        )
+        found = (*same_addresses(*self.settings), *same_hosts(ours, theirs))
+        return (*found, *same_interfaces(facts_seen(self.ctx.site), facts_seen(self.staging)))
+
+    def command(self, verb: str) -> str:
+        """What an operator types for staging."""
+        return f"upgrader --site {shlex.quote(str(self.staging.file))} {verb}"
+
+
+def _refuse_copied_journal(ctx: StageContext, there: Standing) -> None:
+    if there.lineage and there.lineage == ctx.plan.lineage:
+        refuse_shared([f"staging's journal is a copy of production's (lineage {there.lineage[:8]})"])
+
+
+def _must_be_ours(place: _Place, there: Standing) -> None:
+    """An unfinished run there is gone on with only when it is this rehearsal."""
+    assert there.run is not None  # noqa: S101 - the caller has looked
+    walk = there.walk_of(place.ctx.hop)
+    names = ", ".join(each.hop.name for each in there.walks)
+    against = [] if walk else [f"it walks {names}, not {place.ctx.hop.name}"]
+    if walk is not None:
+        against += [*differing(walk, place.wanted, place.built), *data_of(walk, there, place.wanted)]
+    if against:
+        raise StepFailed(
+            f"staging is in the middle of another run ({there.run.id[:8]}): {'; '.join(against[:_TOLD])}",
+            findings=[
+                _finding("staging-busy", f"staging has an unfinished run: {against[0]}", place.command("status"))
+            ],
+            evidence=against,
+        )
+
+
+# ---------------------------------------------------------------- making staging ready
+
+
+def _ready(ctx: StageContext, place: _Place, there: Standing) -> None:
+    """Staging runs the hop's source release, and holds production's databases where that is wanted."""
+    with ctx.step("staging as it is") as evidence:
+        facts = _look(ctx, place)
+        evidence.append(f"staging runs {facts.reading.release} ({facts.reading.how})")
+    if not place.wanted.copy:
+        return
+    set_folder = ctx.backup_set
+    if set_folder is None:
+        raise StepFailed("there is no backup set of this hop, whose databases staging would get")
+    if holds_copy(there, ctx.site.name, ctx.plan.lineage, str(set_folder)):
+        return
+    with ctx.step(f"production's databases on {place.staging.name}") as evidence:
+        evidence.extend(_load(ctx, place, set_folder, facts))
+
+
+def _look(ctx: StageContext, place: _Place) -> CloudFacts:
+    facts = observe_site(place.staging, ctx.graph)
+    lost = [host for host in facts.hosts if not host.reachable]
+    if lost:
+        names = ", ".join(host.name for host in lost)
+        raise StepFailed(
+            f"staging is not reachable: {names}",
+            findings=[_finding("staging-unreachable", f"staging: {names} not reachable", place.command("check"))],
+            evidence=[f"{host.name}: {host.error}" for host in lost],
+        )
+    reading = facts.reading
+    if reading.kind != "exact" or reading.release != ctx.hop.source:
+        runs = reading.release if reading.kind == "exact" else f"no one release ({reading.kind})"
+        words = f"staging runs {runs}, the hop starts at {ctx.hop.source}"
+        mend = f"deploy {ctx.hop.source} on staging again; production's databases are loaded into it afterwards"
+        raise StepFailed(
+            f"{words}: {mend}",
+            findings=[_finding("staging-release", words, mend)],
+            evidence=list(reading.evidence[:8]),
+        )
+    refuse_shared(same_interfaces(facts_seen(ctx.site), facts))
+    return facts
+
+
+def _load(ctx: StageContext, place: _Place, set_folder: Path, facts: CloudFacts) -> list[str]:
+    toolchain = locate(place.staging, ctx.hop.source)
+    vault = Vault(toolchain, place.staging.vault_password_file) if place.staging.vault_password_file else None
+    ctx.attempt.learn(secret_values(place.staging.passwords, vault))
+    foreign = not_production(ctx.site, place.staging, toolchain)
+    if foreign:
+        raise StepFailed(
+            f"staging's passwords do not fit production's data: {', '.join(foreign[:_TOLD])}",
+            findings=[
+                _finding(
+                    "staging-passwords",
+                    f"{len(foreign)} passwords come with production's data and differ on staging",
+                    "upgrader staging prepare, then deploy staging with it",
+                )
+            ],
+            evidence=list(foreign),
+        )
+    note = {"site": ctx.site.name, "lineage": ctx.plan.lineage, "backup_set": str(set_folder)}
+    note["release"] = ctx.hop.source
+    settings = place.settings[1]
+    # nobody begins a run on half of a copy
+    with (
+        acquire(place.staging.state_dir, "load production's databases") as lease,
+        open_journal(place.staging.state_dir) as journal,
+    ):
+        journal.enter(lease)
+        # in staging's own journal, for it is staging that changes
+        journal.note(COPY_BEGUN, note)
+        failpoint("staging.copy_begun")
+        findings = load_copy(
+            Loading(
+                staging=place.staging,
+                toolchain=toolchain,
+                facts=facts,
+                names=release_names(ctx.graph),
+                address=settings[ADDRESSES[0]],
+                staying=tuple(dict.fromkeys(settings[key] for key in ADDRESSES[1:] if settings.get(key))),
+                runner=ctx.attempt.runner(),
+                folder=ctx.attempt.play_folder,
+                cancelled=ctx.attempt.cancelled,
+            ),
+            set_folder,
+        )
+        if ctx.attempt.cancelled():
+            raise StageCanceled("production's databases on staging")
+        ctx.judge(findings, "production's databases are not whole on staging")
+        journal.note(COPY_LOADED, note)
+        failpoint("staging.copy_loaded")
+    return [finding.message for finding in findings if finding.code is Code.SUCCESS]
+
+
+# ---------------------------------------------------------------- the walk
+
+
+def _walk(ctx: StageContext, place: _Place, *, resume: bool) -> None:
+    with ctx.step(f"the hop on staging ({place.staging.name})") as evidence:
+        evidence.append(f"{'resumed' if resume else 'begun'}; its words are in {LOG}")
+        _command(ctx, place, ["resume", "--auto-approve", *_taken_risks(ctx)] if resume else _begin(ctx))
+        there = standing(place.staging)
+        walk = there.walk_of(ctx.hop)
+        if walk is not None:
+            _record(ctx, place, walk, there)
+        reasons = reasons_against(walk, there, place.wanted, place.built)
+        if reasons or walk is None:
+            _fail(ctx, place, there, reasons)
+            return
+        evidence[0] = f"staging walked {ctx.hop.name} to its end (run {walk.run.id[:8]})"
+
+
+def _begin(ctx: StageContext) -> list[str]:
+    words = f"not-rehearsed=this run is itself the rehearsal of {ctx.hop.name} for {ctx.site.name}"
+    return ["run", "--to", ctx.hop.target, "--auto-approve", "--accept", words, *_taken_risks(ctx)]
+
+
+def _taken_risks(ctx: StageContext) -> list[str]:
+    """What was accepted for production is accepted for its rehearsal."""
+    pairs = [pair for pair in dict(ctx.request.acceptances).items() if pair[0] != "not-rehearsed"]
+    return [word for name, reason in pairs for word in ("--accept", f"{name}={reason}")]
+
+
+def _record(ctx: StageContext, place: _Place, walk: Walk, there: Standing) -> None:
+    """Which walk of which journal it was: with the head, that journal's whole history is bound to this one."""
+    ctx.facts |= {
+        "rehearsal": walk.run.id,
+        "rehearsal_site": place.staging.name,
+        "rehearsal_lineage": there.lineage,
+        "rehearsal_head": there.head,
+        "rehearsal_state": walk.hop.state.value,
+        "rehearsal_since": walk.hop.since,
+        "rehearsal_sha256": same.rehearsal_sha256(walk.plan, walk.hop_plan, place.built),
+    }
+
+
+def _fail(ctx: StageContext, place: _Place, there: Standing, reasons: tuple[str, ...]) -> None:
+    """End the step with staging's own condition, finding and next command."""
+    report = gather(place.staging)
+    log = ctx.attempt.folder / LOG
+    at = f"at {report.state} of {report.source}→{report.target}" if report.run else "before any run"
+    condition = f"staging is {report.verdict} {at}"
+    found = _staging_findings(place.staging) if there.run else []
+    why = report.reason or (found[0] if found else "") or _last_words(ctx)
+    controller = f"; {report.controller} is working on it" if report.controller else ""
+    command = report.choices[0].command.removeprefix("upgrader ") if report.choices else "status"
+    next_command = place.command(command if report.run else f"plan --to {ctx.hop.target}")
+    if report.verdict == "done":
+        why, next_command = "; ".join(reasons[:_TOLD]), place.command("history")
+    message = f"the rehearsal on staging did not pass: {condition}{controller}: {why}"
+    raise StepFailed(
+        message,
+        findings=[_finding("rehearsal-failed", message, next_command, evidence="; ".join(found[:_TOLD]))],
+        evidence=[*reasons, *found, f"next: {next_command}", str(log)],
+    )
+
+
+def _staging_findings(staging: Site) -> list[str]:
+    """Failures that staging's last attempt found, in its own words."""
+    with open_journal(staging.state_dir, readonly=True) as journal:
+        ended = [row for row in journal.snapshot(recent=20).recent if row.kind == "attempt_finished"]
+    if not ended:
+        return []
+    last = max(ended, key=lambda row: row.seq)
+    findings = last.data.get("evidence", {}).get("findings", ())
+    return [str(found["message"]) for found in findings if found["code"] == Code.FAILURE]
+
+
+def _finding(identifier: str, message: str, next_command: str, *, evidence: str = "") -> Finding:
+    return Finding(id=identifier, code=Code.FAILURE, message=message, next=next_command, evidence=evidence)
+
+
+def _command(ctx: StageContext, place: _Place, words: list[str]) -> int:
+    """Drive staging in a process of its own; its words go to a log file. Raises StageCanceled."""
+    log = ctx.attempt.folder / LOG
+    site = str(place.staging.file)
+    with log.open("ab") as stream:
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "upgrader", "--no-color", "--site", site, *words],
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+            )
+        except OSError as error:
+            raise UpgraderError(f"Staging cannot be driven: {error.strerror}.", cloud=UNTOUCHED) from None
         while process.poll() is None:
             if ctx.attempt.cancelled():
                 # staging stops after its own attempt; it is a cloud too
@@ -89,6 +362,7 @@ def _command(ctx: StageContext, site: str, words: list[str]) -> int:
     return process.returncode
 
 
-def _last_line(ctx: StageContext) -> str:
+def _last_words(ctx: StageContext) -> str:
     text = (ctx.attempt.folder / LOG).read_text(errors="replace").strip()
-    return ctx.attempt.redactor.text(text.splitlines()[-1]) if text else "it said nothing"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return ctx.attempt.redactor.text(" · ".join(lines[-4:])) if lines else "it said nothing"
