@@ -7,6 +7,7 @@ within a second or two, 55 MB with the smallest pool (MariaDB 10.11, measured).
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -28,6 +29,7 @@ _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)(?=-MariaDB|[-+\s]|$)")
 _READY_SECONDS = 60.0
 _END_SECONDS = 30.0
 _LARGEST_PACKET = "1G"
+PREFIX, _SHORT, _LOCK = "throwaway-", "upgrader-", "lock"
 
 
 @dataclass(frozen=True)
@@ -139,11 +141,12 @@ def throwaway(
     Raises EnvironmentMissingError when it does not start (with the last words of its log) or cannot be cut off.
     """
     make_dir(parent, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="throwaway-", dir=parent))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     # a socket's path must be short, whatever the site's folders are called
-    short = Path(tempfile.mkdtemp(prefix="upgrader-"))
+    short = Path(tempfile.mkdtemp(prefix=_SHORT))
     server = Server(folder, short / "s", found)
     process: subprocess.Popen[bytes] | None = None
+    lock = held(folder, short)
     try:
         process = _start(server, _data(server, data), pool, redo, options)
         yield server
@@ -152,6 +155,40 @@ def throwaway(
             _end(process)
         shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(short, ignore_errors=True)
+        os.close(lock)
+
+
+def held(folder: Path, short: Path | None = None) -> int:
+    """A lock that lasts as long as this process: so what a killed one left can be told from what is used."""
+    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    os.write(descriptor, str(short or "").encode())
+    return descriptor
+
+
+def sweep(parent: Path) -> tuple[str, ...]:
+    """Remove what killed processes left of their servers below `parent`; returns the names. Those in use stay.
+
+    The servers themselves died with their processes.
+    """
+    gone = []
+    for lock in parent.glob(f"{PREFIX}*/{_LOCK}"):
+        try:
+            descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            short = Path(os.read(descriptor, 4096).decode(errors="replace"))
+            if short.name.startswith(_SHORT) and short.parent == Path(tempfile.gettempdir()):
+                shutil.rmtree(short, ignore_errors=True)
+            shutil.rmtree(lock.parent, ignore_errors=True)
+            gone.append(lock.parent.name)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(descriptor)
+    return tuple(sorted(gone))
 
 
 def _data(server: Server, given: Path | None) -> Path:
