@@ -6,6 +6,7 @@ its first bytes say, not its name. Owns the words for what is no dump.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import threading
@@ -62,15 +63,36 @@ def opened(stream: IO[bytes]) -> Iterator[Opened]:
 
     While it is read DamagedError, ForeignError and CharsetError may come. Raises EnvironmentMissingError without zstd.
     """
+    again = _place(stream)
     first = _first(stream)
+    packed = _Packed(stream, first, again)
     if first.startswith(_GZIP):
-        with _unpacked(stream, first, _gzip(), "gzip") as pieces:
+        with _unpacked(packed, _gzip(), "gzip") as pieces:
             yield Opened(_judged(pieces), "gzip")
     elif first.startswith((_ZSTD, *_SKIPPABLE)):
-        with _unpacked(stream, first, _zstd(), "zstd") as pieces:
+        with _unpacked(packed, _zstd(), "zstd") as pieces:
             yield Opened(_judged(pieces), "zstd")
     else:
         yield Opened(_judged(_plain(stream, first)), "")
+
+
+@dataclass(frozen=True)
+class _Packed:
+    stream: IO[bytes]
+    first: bytes
+    """What was read of it to know what it is."""
+    again: int | None
+    """Where the file can be read again from; None for a pipe."""
+
+    def pieces(self) -> Iterator[bytes]:
+        return _plain(self.stream, self.first)
+
+
+def _place(stream: IO[bytes]) -> int | None:
+    try:
+        return os.lseek(stream.fileno(), 0, os.SEEK_CUR)
+    except OSError:  # also what a stream without a descriptor raises
+        return None
 
 
 def _first(stream: IO[bytes]) -> bytes:
@@ -109,25 +131,23 @@ def _zstd() -> list[str]:
 
 
 @contextmanager
-def _unpacked(stream: IO[bytes], first: bytes, program: list[str], name: str) -> Iterator[Iterator[bytes]]:
+def _unpacked(packed: _Packed, program: list[str], name: str) -> Iterator[Iterator[bytes]]:
     if not program:
-        yield _inflated(_plain(stream, first))
+        yield _inflated(packed.pieces())
         return
-    seekable = stream.seekable()
-    if seekable:
-        stream.seek(0)
+    if packed.again is not None:
+        os.lseek(packed.stream.fileno(), packed.again, os.SEEK_SET)
     process = subprocess.Popen(
         program,
-        stdin=stream if seekable else subprocess.PIPE,
+        stdin=subprocess.PIPE if packed.again is None else packed.stream,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         bufsize=0,
     )
     words: list[bytes] = []
     workers = [threading.Thread(target=_listen, args=(process.stderr, words), daemon=True)]
-    if not seekable:
-        # what was read to know what it is has to go in front of the rest
-        workers.append(threading.Thread(target=_pump, args=(_plain(stream, first), process.stdin), daemon=True))
+    if packed.again is None:
+        workers.append(threading.Thread(target=_pump, args=(packed.pieces(), process.stdin), daemon=True))
     for worker in workers:
         worker.start()
 

@@ -95,6 +95,7 @@ class DumpScan:
         self._wanted_tables = frozenset(item.partition("/")[0].partition(".")[0] for item in wanted)
         self._current = database
         self._rest = b"\n"
+        self._before = b""
         self._statement: bytearray | None = None
         self._kind: tuple[str, str] = ("", "")
         self._skip_to: re.Pattern[bytes] | None = None
@@ -107,7 +108,12 @@ class DumpScan:
         text = self._rest + piece
         if not self.any_rows:
             self.any_rows = _ANY_ROWS.search(text) is not None
-        self._rest = self._walk(text, max(0, len(text) - _LOOK_AHEAD))
+        rest = self._walk(text, max(0, len(text) - _LOOK_AHEAD))
+        seen = len(text) - len(rest)
+        self._before = (
+            (self._before + text[:seen])[-_LOOK_AHEAD:] if seen < _LOOK_AHEAD else text[seen - _LOOK_AHEAD : seen]
+        )
+        self._rest = rest
 
     def close(self) -> None:
         """No more text comes."""
@@ -153,7 +159,7 @@ class DumpScan:
             while place >= 0:
                 line = text.rfind(b"\n", max(at, place - _LOOK_AHEAD), place)
                 match = _ROWS.match(text, line) if line >= 0 else None
-                if match is not None and line < end and _may_begin(text, line):
+                if match is not None and line < end and _may_begin(self._before, text, line):
                     found = match if found is None or match.start() < found.start() else found
                     break
                 place = text.find(table, place + 1, end + _LOOK_AHEAD)
@@ -294,9 +300,9 @@ def _literal(token: re.Match[bytes]) -> str:
     return _text(token["single"] if token["single"] is not None else token["double"] or b"")
 
 
-def _may_begin(text: bytes, at: int) -> bool:
+def _may_begin(earlier: bytes, text: bytes, at: int) -> bool:
     """What stands before the line ends a statement or is a comment; else the line is in the middle of something."""
-    before = text[max(0, at - _LOOK_AHEAD) : at].rstrip()
+    before = (text[at - _LOOK_AHEAD : at] if at >= _LOOK_AHEAD else earlier + text[:at]).rstrip()
     if not before or before.endswith((b";", b"*/")):
         return True
     line = before.rpartition(b"\n")[2].lstrip()
