@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import typer
 
 _OF_A_SITE = re.compile(
-    r"\bupgrader (check|plan|rehearse|run|status|resume|approve|abort|rollback|history|toolchain|staging)\b"
+    r"\bupgrader (check|plan|backup|rehearse|run|status|resume|approve|abort|rollback|history|toolchain|staging)\b"
 )
 
 

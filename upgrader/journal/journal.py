@@ -243,6 +243,27 @@ class Journal(Log):
         with self._commit("clear_flag") as commit:
             commit.append("flag_cleared", {"name": name, "actor": actor})
 
+    def replace_backup(self, hop: int, facts: Mapping[str, str], actor: str) -> None:
+        """Another backup set is the way back of a hop from now on; `facts` are those its stage would have left.
+
+        Raises RefusedError once the hop's upgrade was launched: what was written since is in no set made later.
+        """
+        with self._commit("replace_backup") as commit:
+            run = runs.current_run(commit)
+            commit.hop(run.id, hop)
+            launched = commit.number(
+                "SELECT COUNT(*) FROM attempts WHERE run = ? AND hop = ? AND stage = ? AND state <> ?",
+                (run.id, hop, State.UPGRADE, AttemptState.VOID),
+            )
+            if launched:
+                raise RefusedError(
+                    "this hop's upgrade has begun: a set made now would not lead back",
+                    cloud="Nothing was changed by this command.",
+                    next_command="upgrader status",
+                    reason="upgrade-begun",
+                )
+            commit.append("backup_replaced", {"facts": dict(facts), "actor": actor}, run=run.id, hop=hop)
+
     def note(self, kind: str, data: Mapping[str, Any]) -> None:
         """Record something that moves nothing; its kind in the history is `note.` and `kind`."""
         with self._commit("note") as commit:

@@ -133,6 +133,11 @@ def _fact(connection: sqlite3.Connection, event: EventRow, name: str, value: str
     )
 
 
+def _backup_replaced(connection: sqlite3.Connection, event: EventRow) -> None:
+    for name, value in sorted(event.data["facts"].items()):
+        _fact(connection, event, name, value)
+
+
 def _ponr(connection: sqlite3.Connection, event: EventRow) -> None:
     one(
         connection,
@@ -248,6 +253,7 @@ _APPLIERS: dict[str, Applier] = {
     "run_moved": _run_moved,
     "hop_moved": _hop_moved,
     "ponr": _ponr,
+    "backup_replaced": _backup_replaced,
     "attempt_intended": _intended,
     "attempt_launched": _launched,
     "attempt_step": _step,
