@@ -1,4 +1,7 @@
-"""The parts of `upgrader backup` that speak with the place where copies are: make it, list it, fetch from it."""
+"""The parts of `upgrader backup` that speak with the place where copies are: make it, list it, fetch from it.
+
+`named` is what `--site` says; the commands that are offered repeat it.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from upgrader.cli.verb import say, silent
+from upgrader.cli.verb import say, silent, with_site
 
 if TYPE_CHECKING:
     from upgrader.config import Site
 
 
-def make_repository(site: Site, *, as_json: bool = False) -> None:
+def make_repository(site: Site, *, named: str | None = None, as_json: bool = False) -> None:
     """Make the repository of [backup.offbox]; one that is there is never made over."""
     from upgrader.database.offbox_copies import start_repository
 
@@ -23,10 +26,10 @@ def make_repository(site: Site, *, as_json: bool = False) -> None:
     typer.echo(f"There is a repository at {where} now. Without its password nobody can read what is in it:")
     assert site.offbox is not None  # noqa: S101 - a repository was made
     typer.echo(f"keep a copy of {site.offbox.password_file} where this machine's loss does not reach it.")
-    typer.echo("Next:  upgrader backup")
+    _next("upgrader backup", named)
 
 
-def fetch(site: Site, wanted: str, *, as_json: bool = False) -> None:
+def fetch(site: Site, wanted: str, *, named: str | None = None, as_json: bool = False) -> None:
     """Bring a set back: a copy's id, a set's name, or `latest`. Exit code 0: it is whole."""
     from upgrader.database.offbox_fetch import fetch_set
 
@@ -49,10 +52,10 @@ def fetch(site: Site, wanted: str, *, as_json: bool = False) -> None:
     typer.echo(f"{found.folder}")
     typer.echo(f"{manifest.state}, taken {manifest.made_at} from {manifest.release}, {manifest.bytes} bytes, "
                f"every one as its manifest says (copy {found.copy.short})")  # fmt: skip
-    typer.echo(f"Next:  upgrader backup --prove {found.folder.name}")
+    _next(f"upgrader backup --prove {found.folder.name}", named)
 
 
-def list_copies(site: Site, *, as_json: bool = False) -> None:
+def list_copies(site: Site, *, named: str | None = None, as_json: bool = False) -> None:
     """The copies of this site's sets, oldest first."""
     from upgrader.database.offbox_copies import copies, repository
 
@@ -77,7 +80,11 @@ def list_copies(site: Site, *, as_json: bool = False) -> None:
         typer.echo(f"{one.short}  {one.set_name}  {one.state}, {counts}")
     if not found:
         typer.echo(f"{there.shown} holds no copy of this site.")
-    typer.echo("Next:  " + (f"upgrader backup --fetch {found[-1].short}" if found else "upgrader backup"))
+    _next(f"upgrader backup --fetch {found[-1].short}" if found else "upgrader backup", named)
+
+
+def _next(command: str, named: str | None) -> None:
+    typer.echo(f"Next:  {with_site(command, named)}")
 
 
 def _print(document: dict[str, Any]) -> None:
