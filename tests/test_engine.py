@@ -89,7 +89,7 @@ def test_it_waits_for_both_approvals(desk: Desk) -> None:
 
 @pytest.mark.parametrize("staged", [False, True])
 def test_a_hop_that_was_rehearsed_nowhere_has_to_be_accepted(place: Path, staged: bool) -> None:
-    desk = Desk(place, **({} if staged else {"staging": None}))
+    desk = Desk(place, **({} if staged else {"staging": None, "mariadb_programs": place}))
     with opened(desk.site) as desk.session:
         desk.begin()
         ending = desk.drive()
@@ -104,6 +104,15 @@ def test_a_hop_that_was_rehearsed_nowhere_has_to_be_accepted(place: Path, staged
         assert desk.drive().kind == "done"
         request = (attempts.folder_of(desk.site.state_dir, _last(desk, State.UPGRADE)) / attempts.REQUEST).read_text()
         assert "no staging cloud" in request, "attempts know what was accepted"
+
+
+def test_a_hop_that_can_be_rehearsed_on_a_copy_needs_no_acceptance(place: Path) -> None:
+    (place / "mariadbd").write_text("")
+    (place / "mariadbd").chmod(0o755)
+    desk = Desk(place, staging=None, mariadb_programs=place)
+    with opened(desk.site) as desk.session:
+        desk.begin()
+        assert desk.drive().kind == "done"
 
 
 def _last(desk: Desk, stage: State) -> str:
@@ -381,7 +390,7 @@ def test_abort_is_asked_for_while_a_stage_runs(desk: Desk) -> None:
 
 @pytest.mark.parametrize("at", ["pending", "rehearse", "hold_upgrade", "failed_clean"])
 def test_abort_is_asked_for_at_rest(place: Path, at: str) -> None:
-    desk = Desk(place, **({"staging": None} if at == "rehearse" else {}))
+    desk = Desk(place, **({"staging": None, "mariadb_programs": place} if at == "rehearse" else {}))
     desk.world.script({"preflight": ["fail"]} if at == "failed_clean" else {})
     with opened(desk.site) as desk.session:
         desk.begin()

@@ -17,10 +17,13 @@ from upgrader.errors import AttentionError
 from upgrader.journal import HopRow, Journal, Snapshot
 from upgrader.journal.projection import ENGINE
 from upgrader.model import BROKER_DUE, BROKER_WHY, Answer, BrokerPlan
+from upgrader.rehearsable import why_not
 from upgrader.states import INFO, RUN_ENDED, Event, RunState, State
 
 NOT_REHEARSED = "not-rehearsed"
 """Name under which an operator accepts that a hop was rehearsed nowhere."""
+RESTORE_POINT = "restore-point"
+"""What an upgrade wants before it begins: a backup set that was restored, and is of this moment."""
 
 EndKind = Literal[
     "done", "waiting", "stopped", "detached", "failed_clean", "decide", "attention", "rolled_back", "aborted",
@@ -93,18 +96,23 @@ class Engine:
             self.journal.begin_hop(hop.index)
             self.conduct.say("hop", {"hop": hop.name, "index": hop.index, "hops": len(snapshot.hops)})
             return None
-        if hop.state is State.REHEARSE and self._unrehearsed(snapshot):
-            message = f"Nothing was rehearsed for {hop.name}: the site names no staging cloud."
+        if hop.state is State.REHEARSE and (why := self._unrehearsed(snapshot)):
+            message = f"Nothing was rehearsed for {hop.name}: {why}."
             return Ending("waiting", message, hop, wants=NOT_REHEARSED)
+        if hop.state is State.UPGRADE and (why := self.conduct.no_restore_point(hop)):
+            message = f"{hop.name} is not upgraded without a restore point: {why}."
+            return Ending("waiting", message, hop, wants=RESTORE_POINT)
         try:
             launch(self.conduct, snapshot, hop)
         except AttentionError as error:
             return Ending("attention", f"{error.message}.", hop)
         return None
 
-    def _unrehearsed(self, snapshot: Snapshot) -> bool:
-        accepted = any(row.name == NOT_REHEARSED for row in snapshot.acceptances)
-        return self.conduct.site.staging is None and not accepted
+    def _unrehearsed(self, snapshot: Snapshot) -> str:
+        """Why the hop can be rehearsed neither on a staging cloud nor on a copy; empty when it can, or was accepted."""
+        if self.conduct.site.staging is not None or any(row.name == NOT_REHEARSED for row in snapshot.acceptances):
+            return ""
+        return why_not(self.conduct.site)
 
     def _hold(self, hop: HopRow) -> Ending | None:
         if self.auto_approve:

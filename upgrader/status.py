@@ -146,6 +146,8 @@ class Evidence:
     cloud: Seen | None = None
     plan: Mapping[str, Any] = field(default_factory=dict)
     """The plan's document."""
+    no_copy: str = ""
+    """Why no hop can be rehearsed on a copy here; empty when it can."""
 
 
 def judge_status(site: Site, snapshot: Snapshot, evidence: Evidence) -> Report:
@@ -203,10 +205,16 @@ def _verdict(site: Site, snapshot: Snapshot, hop: HopRow, evidence: Evidence) ->
         return Verdict.RUNNING if driven else Verdict.DETACHED if alive else Verdict.INTERRUPTED
     if hop.state in _RESTING:
         return _RESTING[hop.state]
-    rehearsed = site.staging is not None or any(row.name == "not-rehearsed" for row in snapshot.acceptances)
-    if INFO[hop.state].kind == "hold" or (hop.state is State.REHEARSE and not rehearsed and not driven):
+    if INFO[hop.state].kind == "hold" or (
+        hop.state is State.REHEARSE and not driven and _unrehearsed(site, snapshot, evidence)
+    ):
         return Verdict.WAITING
     return Verdict.RUNNING if driven else Verdict.STOPPED
+
+
+def _unrehearsed(site: Site, snapshot: Snapshot, evidence: Evidence) -> bool:
+    accepted = any(row.name == "not-rehearsed" for row in snapshot.acceptances)
+    return site.staging is None and not accepted and bool(evidence.no_copy)
 
 
 def _planned(hop: HopRow, plan: Mapping[str, Any]) -> Mapping[str, Any]:

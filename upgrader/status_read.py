@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from upgrader.config import Site
 from upgrader.durable import read_json, write_json
 from upgrader.journal.rows import Snapshot
+from upgrader.rehearsable import why_not
 from upgrader.status import NO_RUN, Evidence, InFlight, Report, Seen, Verdict, judge_status
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def gather(site: Site) -> Report:
         snapshot = journal.snapshot()
         plan = journal.plan(snapshot.run.id) if snapshot.run else {}
     controller, left_by = _lease(site.state_dir)
-    evidence = Evidence(_in_flight(site, snapshot), controller, left_by, last_seen(site), plan)
+    evidence = Evidence(_in_flight(site, snapshot), controller, left_by, last_seen(site), plan, why_not(site))
     return judge_status(site, snapshot, evidence)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -164,12 +165,16 @@ def test_a_queue_migration_waits_with_its_outage_and_its_failure_with_its_own_de
     ]  # fmt: skip
 
 
-def test_a_missing_rehearsal_waits_for_a_named_acceptance(run: Run, site: Site) -> None:
+def test_a_missing_rehearsal_waits_for_a_named_acceptance(run: Run, site: Site, tmp_path: Path) -> None:
     run.until(State.REHEARSE)
     run.journal.close()
     run.lease.release()
-    assert gather(site).verdict is Verdict.WAITING
-    assert commands(site)[0].startswith("upgrader approve --accept not-rehearsed")
+    nowhere = replace(site, mariadb_programs=tmp_path)
+    assert gather(nowhere).verdict is Verdict.WAITING
+    assert commands(nowhere)[0].startswith("upgrader approve --accept not-rehearsed")
+    (tmp_path / "mariadbd").write_text("")
+    (tmp_path / "mariadbd").chmod(0o755)
+    assert gather(nowhere).verdict is Verdict.STOPPED, "it is rehearsed on a copy"
 
 
 def test_while_a_controller_holds_the_lease_it_is_running(run: Run, site: Site) -> None:

@@ -101,7 +101,7 @@ def _made(
     elif not dump.is_file():
         raise UsageError(f"There is no dump {dump}.", next_command="upgrader rehearse --set DIR", reason="no-dump")
     made = new_folder(site.state_dir)
-    job = _job(site, CopySource(folder=folder, dump=dump.absolute() if dump else None), made, by, narrate)
+    job = _job(site, CopySource(folder, dump.absolute() if dump else None, site.mariadb_programs), made, by, narrate)
     from dataclasses import replace
 
     report = rehearse_path(replace(job, graph=graph, start=source, target=to))

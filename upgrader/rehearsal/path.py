@@ -22,6 +22,9 @@ from upgrader.rehearsal.report import HopRehearsal, Rehearsal, ServiceResult, Wa
 from upgrader.rehearsal.source import CopySource, release_in
 from upgrader.rehearsal.trial import LIMIT, Say, Trial
 
+COPIES = ".copies"
+"""Beside the rehearsals' folders; what a killed one left there is removed by the next."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -66,7 +69,7 @@ def rehearse(job: Job) -> Rehearsal:
     began = time.monotonic()
     manifest = job.source.manifest()
     job.say(f"restoring {(job.source.folder or job.source.dump or Path()).name} into a throwaway server")
-    with job.source.opened(job.folder) as server:
+    with job.source.opened(job.folder.parent / COPIES) as server:
         restored = round(time.monotonic() - began, 1)
         start, how = release_in(server, job.graph, job.start, manifest.release if manifest else "")
         hops = _way(job, start)
@@ -155,7 +158,7 @@ def _restored_again(job: Job, before: _Copy, done: list[HopRehearsal]) -> list[H
         return done
     job.say(f"restoring again: the way back of {', '.join(service.service for service in wanted)}")
     began = time.monotonic()
-    with job.source.opened(job.folder) as server:
+    with job.source.opened(job.folder.parent / COPIES) as server:
         seconds = round(time.monotonic() - began, 1)
         now_there = _look(server)
     first = tuple(

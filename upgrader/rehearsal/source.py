@@ -15,8 +15,8 @@ from pathlib import Path
 
 from upgrader.database.dump_files import open_path, opened
 from upgrader.database.dump_scan import SYSTEM
-from upgrader.database.manifest import DATABASES, Manifest, must_be_whole, read_manifest
-from upgrader.database.throwaway import Server, programs, throwaway
+from upgrader.database.manifest import Manifest, must_be_whole, read_manifest
+from upgrader.database.throwaway import Server, programs, sweep, throwaway
 from upgrader.errors import ConfigError, UpgraderError
 from upgrader.graph import ReleaseGraph, release_of_heads
 from upgrader.graph.heads import span
@@ -49,16 +49,17 @@ class CopySource:
     @contextmanager
     def opened(self, parent: Path) -> Iterator[Server]:
         """A throwaway server below `parent` with the copy in it. Raises UpgraderError in the server's own words."""
-        manifest = self.manifest()
-        found = programs(self.programs_dir, like=manifest.server_version if manifest else "")
-        with throwaway(parent, found, pool=POOL) as server:
-            if self.folder is not None and manifest is not None:
-                part = manifest.part(DATABASES)
-                for entry in part.files if part else ():
-                    load_dump(server, self.folder / entry.path)
-            elif self.dump is not None:
+        if self.folder is not None:
+            from upgrader.database.load import open_copy
+
+            with open_copy(self.folder, parent, programs_dir=self.programs_dir) as server:
+                yield server
+        else:
+            assert self.dump is not None  # noqa: S101 - one of both
+            sweep(parent)
+            with throwaway(parent, programs(self.programs_dir), pool=POOL) as server:
                 load_dump(server, self.dump)
-            yield server
+                yield server
 
 
 def newest_set(folder: Path) -> Path:

@@ -1,28 +1,32 @@
-"""Stage `rehearse`: the same hop, for real, on the staging cloud first. Changes nothing of this cloud.
+"""Stage `rehearse`: the same hop, for real, somewhere else first. Changes nothing of this cloud.
 
-Without a staging cloud the stage is reached only after the operator accepted by name that nothing was rehearsed; it
-then records that, and claims nothing.
+On the staging cloud where the site names one, else on a copy of the hop's own backup set. Where neither can be had the
+stage is reached only after the operator accepted by name that nothing was rehearsed; it then records that, and claims
+nothing.
 """
 
 from __future__ import annotations
 
 from upgrader.model import Code, Finding
+from upgrader.rehearsable import why_not
 from upgrader.stages.base import StageContext, StepFailed
+from upgrader.stages.rehearse_copy import on_copy
 from upgrader.stages.rehearse_staging import note_settings, on_staging
 
 
 def work(ctx: StageContext) -> None:
     note_settings(ctx)
-    if ctx.site.staging is None:
-        _accepted(ctx)
-        return
-    on_staging(ctx)
+    reason = dict(ctx.request.acceptances).get("not-rehearsed", "")
+    if ctx.site.staging is not None:
+        on_staging(ctx)
+    elif reason or why_not(ctx.site):
+        _accepted(ctx, reason)
+    else:
+        on_copy(ctx)
 
 
-def _accepted(ctx: StageContext) -> None:
-    reasons = dict(ctx.request.acceptances)
+def _accepted(ctx: StageContext, reason: str) -> None:
     with ctx.step("rehearsal") as evidence:
-        reason = reasons.get("not-rehearsed", "")
         if not reason:
             raise StepFailed("nothing was rehearsed, and nobody accepted that")
         evidence.append(f"nothing was rehearsed; accepted: {reason}")
