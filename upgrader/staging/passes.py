@@ -105,7 +105,7 @@ def standing(staging: Site) -> Standing:
         copies = _copies(journal)
         walks: tuple[Walk, ...] = ()
         if snapshot.run is not None:
-            plan = Plan.model_validate_json(json.dumps(journal.plan(snapshot.run.id)))
+            plan = _plan(staging, journal, snapshot.run)
             walks = tuple(Walk(snapshot.run, hop, plan) for hop in snapshot.hops)
     if walks and walks[0].plan.site != staging.name:
         raise RefusedError(
@@ -115,6 +115,18 @@ def standing(staging: Site) -> Standing:
             reason="staging-journal-foreign",
         )
     return Standing(snapshot.lineage, snapshot.head, snapshot.run, walks, copies, faults)
+
+
+def _plan(staging: Site, journal: Journal, run: RunRow) -> Plan:
+    try:
+        return Plan.model_validate_json(json.dumps(journal.plan(run.id)))
+    except ValueError:
+        raise RefusedError(
+            f"The plan of staging's run {run.id[:8]} was made by another upgrader ({run.engine_version or 'unknown'}).",
+            cloud="Nothing was changed, neither here nor on staging.",
+            next_command=f"upgrader --site {staging.file} status",
+            reason="staging-another-version",
+        ) from None
 
 
 def _copies(journal: Journal) -> tuple[Copy, ...]:
