@@ -341,6 +341,9 @@ def _left_out(production: Site, files: Mapping[str, bytes]) -> tuple[str, ...]:
         sorted(
             path.name
             for path in production.config_dir.iterdir()
-            if path.name not in taken and path.resolve() not in ours and not path.name.startswith(".")
+            if path.name not in taken
+            and path.resolve() not in ours
+            and not path.name.startswith(".")
+            and not (path.is_dir() and path.name in ("config", "globals.d"))
         )
     )
