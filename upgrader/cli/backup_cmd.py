@@ -40,6 +40,13 @@ def backup(
     proof: Annotated[
         bool, typer.Option("--proof/--no-proof", help="Prove the new set by restoring it (the default).")
     ] = True,
+    copies: Annotated[bool, typer.Option("--copies", help="Show the copies off this machine.")] = False,
+    fetch: Annotated[
+        str, typer.Option("--fetch", metavar="COPY|SET|latest", help="Bring a set back from off this machine.")
+    ] = "",
+    init_offbox: Annotated[
+        bool, typer.Option("--init-offbox", help="Make the repository of [backup.offbox], once.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON document.")] = False,
 ) -> None:
     """Take a backup set of databases, keys, configuration and what else a way back needs. The cloud is only read.
@@ -47,9 +54,10 @@ def backup(
     Exit code 3 when the set that was asked for is not whole, 6 when a set was not taken or not proved.
     """
     given = invocation(ctx)
-    if sum((list_, bool(check), bool(prove), for_run)) > 1 or (for_run and not proof):
+    chosen = (list_, bool(check), bool(prove), for_run, copies, bool(fetch), init_offbox)
+    if sum(chosen) > 1 or (any(chosen) and not proof):
         raise UsageError(
-            "--list, --check, --prove and --for-run exclude each other, and what a run rests on is proved.",
+            "These options exclude each other, and what a run rests on is proved.",
             next_command="upgrader backup --help",
             reason="usage",
         )
@@ -63,6 +71,8 @@ def backup(
         _check(site, given, check, as_json=as_json)
     elif prove:
         _prove(site, given, prove, narrate, as_json=as_json)
+    elif copies or fetch or init_offbox:
+        _offbox(site, given, fetch, init=init_offbox, as_json=as_json)
     else:
         _take(site, given, narrate, for_run=for_run, proof=proof, as_json=as_json)
 
@@ -116,6 +126,17 @@ def _as_recorded(manifest: Manifest) -> Finding:
     return Finding(id="backup-check", code=Code.SUCCESS, message=f"every byte of {files} files is as it was recorded")
 
 
+def _offbox(site: Site, given: Invocation, wanted: str, *, init: bool, as_json: bool) -> None:
+    from upgrader.cli import backup_offbox
+
+    if init:
+        backup_offbox.make_repository(site, named=given.named, as_json=as_json)
+    elif wanted:
+        backup_offbox.fetch(site, wanted, named=given.named, as_json=as_json)
+    else:
+        backup_offbox.list_copies(site, named=given.named, as_json=as_json)
+
+
 # ---------------------------------------------------------------- taking and proving
 
 
@@ -134,27 +155,51 @@ def _take(
         findings: tuple[Finding, ...] = ()
         if proof:
             findings = _proved(opened, folder, narrate)
+        findings = (*findings, *_copied(opened, folder, narrate))
         if hop is not None:
             replace_set_of_hop(opened, hop, folder)
     _tell(site, given, folder, findings, as_json=as_json)
 
 
 def _prove(site: Site, given: Invocation, name: str, narrate: Callable[[str], None], *, as_json: bool) -> None:
+    from upgrader.cli.backup_record import keep_digest
     from upgrader.database.sets import find_set
     from upgrader.session import session
 
     folder = find_set(site, name)
     with session(site, "backup --prove") as opened:
         _refuse_beside_an_attempt(opened)
-        findings = _proved(opened, folder, narrate)
+        try:
+            findings = _proved(opened, folder, narrate)
+        finally:
+            keep_digest(opened, folder)
     _tell(site, given, folder, findings, as_json=as_json)
+
+
+def _copied(opened: Session, folder: Path, narrate: Callable[[str], None]) -> tuple[Finding, ...]:
+    """The copy off this machine, where the site has a place for it. Raises FailedCleanError for one that counts not."""
+    if opened.site.offbox is None:
+        return ()
+    from upgrader.database.offbox import copy_set
+
+    findings = copy_set(opened.site, folder, narrate).findings
+    bad = [finding.message for finding in findings if finding.blocks]
+    if not bad:
+        return findings
+    raise FailedCleanError(
+        f"{folder.name} is whole on this machine, but there is no copy of it that counts: {bad[0]}.",
+        cloud="It was only read.",
+        details=bad,
+        next_command="upgrader backup --copies",
+        reason="backup-not-copied",
+    )
 
 
 def _proved(opened: Session, folder: Path, narrate: Callable[[str], None]) -> tuple[Finding, ...]:
     """Findings of the proof. Raises FailedCleanError where it failed; what it found is recorded either way."""
-    from upgrader.database.prove import prove
+    from upgrader.database.prove import PROOFS, prove
 
-    parent = opened.site.state_dir / "proofs"
+    parent = opened.site.state_dir / PROOFS
     try:
         made = prove(folder, parent, site=opened.site, say=narrate)
     finally:

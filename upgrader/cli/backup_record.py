@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,13 +76,20 @@ def waiting_hop(opened: Session) -> HopRow:
 def replace_set_of_hop(opened: Session, hop: HopRow, folder: Path) -> None:
     """Make the set the hop's way back; the journal keeps what its stage would have left."""
     manifest = read_manifest(folder)
-    opened.journal.replace_backup(
-        hop.index,
-        {
-            "backup_set": str(folder),
-            "backup_made_at": manifest.finished_at,
-            "backup_manifest_sha256": manifest_sha256(folder),
-            "server_before": manifest.server_version,
-        },
-        opened.actor,
-    )
+    facts = {
+        "backup_set": str(folder),
+        "backup_made_at": manifest.finished_at,
+        "backup_manifest_sha256": manifest_sha256(folder),
+        "server_before": manifest.server_version,
+    }
+    if manifest.proof is not None:
+        facts["restore_point"] = manifest.proof.proved_at
+    opened.journal.replace_backup(hop.index, facts, opened.actor)
+
+
+def keep_digest(opened: Session, folder: Path) -> None:
+    """A proof changed the manifest of the set a hop waits with: the journal keeps its new digest."""
+    if words_of(opened.journal).in_use != str(folder):
+        return
+    with suppress(RefusedError):  # once the upgrade has begun nothing of its way back is written anew
+        replace_set_of_hop(opened, waiting_hop(opened), folder)
