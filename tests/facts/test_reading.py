@@ -60,9 +60,13 @@ def test_a_half_done_migration_is_named() -> None:
     both = tuple(sorted({*before, *after}))
     reading = cloud(controller("ctl1"), heads={"neutron": both}).reading
     assert reading.kind == "mixed"
-    assert "partly migrated" in reading.evidence[0]
+    assert "half-migrated: a migration was interrupted" in reading.evidence[0]
+    reading = cloud(controller("ctl1"), heads={"neutron": ("5c85685d616d", "6f1145bff34c")}).reading
+    assert "half-migrated: a migration was interrupted" in reading.evidence[0]
+    reading = cloud(controller("ctl1"), heads={"neutron": ("5c85685d616d", "ffffffffffff")}).reading
+    assert "a revision of no release the graph knows" in reading.evidence[0]
     reading = cloud(controller("ctl1"), heads={"neutron": ()}).reading
-    assert "never ended its first step" in reading.evidence[0]
+    assert "half-migrated: its version table is empty" in reading.evidence[0]
 
 
 def test_the_database_of_a_service_that_does_not_run_proves_nothing() -> None:

@@ -7,7 +7,7 @@ migrations are complete.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from upgrader.model import SchemaHead
 
@@ -41,6 +41,12 @@ class ReleaseNames:
     """Release → database → heads after its complete migration."""
     containers: frozenset[str] = frozenset()
     """Names kolla-ansible gives to containers, in any release."""
+    revisions: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Database → every revision between the releases: a version row that stays there was left by an unfinished run."""
+
+    def steps(self, database: str) -> frozenset[str]:
+        """Revisions that a migration of `database` passes through."""
+        return self.revisions.get(database, self.revisions.get(_SAME_HEADS_AS.get(database, database), frozenset()))
 
     def expected(self, release: str, database: str) -> tuple[str, ...] | None:
         """Heads of `database` in `release`; None when the graph does not know that database."""
@@ -83,9 +89,12 @@ def meaning(database: str, heads: Iterable[str], names: ReleaseNames) -> str:
     if releases:
         return "the schema of " + (releases[0] if len(releases) == 1 else f"{releases[0]} to {releases[-1]}")
     if not heads:
-        return "a migration that never ended its first step"
+        return "half-migrated: its version table is empty"
     known = {head for release in names.heads for head in names.expected(release, database) or ()}
-    return "partly migrated" if known & set(heads) else "no release the graph knows, or partly migrated"
+    known |= names.steps(database)
+    if known.issuperset(heads):
+        return "half-migrated: a migration was interrupted or is under way"
+    return "a revision of no release the graph knows"
 
 
 def releases_of_heads(databases: Heads, names: ReleaseNames) -> tuple[str, ...]:

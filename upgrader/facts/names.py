@@ -12,6 +12,11 @@ def release_names(graph: ReleaseGraph) -> ReleaseNames:
         of_tag=lambda tag: _known_tag(graph, tag),
         majors={release.kolla_ansible.major: release.id for release in graph.releases},
         heads={release: graph.heads(release) for release in graph.ids},
+        revisions={
+            name: frozenset(row for rows in known.new_revisions.values() for row in rows)
+            for known in graph.databases
+            for name in known.names
+        },
         containers=frozenset(container.name for container in graph.containers.containers),
     )
 
