@@ -56,6 +56,8 @@ class Conduct:
     say: Say
     look: Callable[[HopPlan], Look]
     """Looks at the cloud; asked only when evidence is missing. Its errors mean that it cannot be told."""
+    no_restore_point: Callable[[HopRow], str] = lambda _hop: ""
+    """Why the upgrade of a hop must not begin for want of a proved backup; empty when it may."""
     options: tuple[tuple[str, str], ...] = ()
     run_stage: str = attempts.RUN_STAGE
     env: Mapping[str, str] = field(default_factory=dict)

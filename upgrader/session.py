@@ -75,7 +75,12 @@ class Session:
         _refuse_another_law(snapshot)
         path = self._plan_path(snapshot.run.plan_sha256)
         plan = self._plan(snapshot, path)
-        return Conduct(self.site, self.journal, plan, path, self.say, self.look_at)
+        return Conduct(self.site, self.journal, plan, path, self.say, self.look_at, self._no_restore_point)
+
+    def _no_restore_point(self, hop: HopRow) -> str:
+        from upgrader.database.restore_point import objection
+
+        return objection(self.site, self.journal, hop)
 
     def _plan(self, snapshot: Snapshot, path: Path) -> Plan:
         """The plan of the run: its file is a copy of what the journal holds, and is written again when it is gone."""

@@ -15,7 +15,16 @@ from tests.engine_kit.world import HOSTS, World
 from tests.process_kit import wait_until
 from upgrader import durable
 from upgrader.context import AttemptContext
-from upgrader.database.manifest import BackupSet, Manifest, must_be_whole, now, required_parts
+from upgrader.database.manifest import (
+    BackupSet,
+    Manifest,
+    ProofSummary,
+    manifest_sha256,
+    must_be_whole,
+    now,
+    required_parts,
+    sha256_of,
+)
 from upgrader.model import AttemptRequest, StageOutcome
 from upgrader.plan_file import read_plan
 from upgrader.redact import Redactor
@@ -73,7 +82,10 @@ def backup(ctx: StageContext, world: World) -> None:
             path.write_text(part)
             taken.record(part, [path])
         ctx.judge(taken.finish(), "not complete")
+        (folder / "proof.json").write_text("{}")
+        taken.proved(ProofSummary(proved_at=now(), server="none", file_sha256=sha256_of(folder / "proof.json")))
         ctx.facts["backup_set"] = str(folder)
+        ctx.facts["backup_manifest_sha256"] = manifest_sha256(folder)
         ctx.facts["server_before"] = "10.11.9-MariaDB"
 
 

@@ -167,6 +167,8 @@ def _show_status(site: Site, given: Invocation) -> None:
 
 
 def _raise(ending: Ending, site: Site) -> NoReturn:
+    from upgrader.database.restore_point import RENEW
+    from upgrader.engine import RESTORE_POINT
     from upgrader.status_read import gather
 
     report = gather(site)
@@ -177,6 +179,9 @@ def _raise(ending: Ending, site: Site) -> NoReturn:
     if mends:
         details = ["First mend what it stopped at:", *(f"  {line}" for line in mends), *details]
         first = next((line for line in mends if line.startswith("upgrader ")), first)
+    if ending.wants == RESTORE_POINT:
+        first = RENEW
+        details = [f"{RENEW:<45} take and prove a new set, for this hop", *details]
     cloud = cloud_words(ending)
     kinds: dict[str, type[UpgraderError]] = {
         "waiting": WaitingError,

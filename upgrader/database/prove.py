@@ -35,6 +35,8 @@ from upgrader.model import Code, Finding
 from upgrader.value import Value
 
 FILE = "proof.json"
+PROOFS = "proofs"
+"""Folder below the site's state in which sets are restored."""
 SANDBOX_PROOF = "upgrader.sandbox.copies"
 """Program that loads a set into a copy of the sandbox's own database engine."""
 _SANDBOX_SECONDS = 600
