@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.engine_kit import forked
 from tests.engine_kit.place import WorldSession, a_plan, graph, opened, site_of
-from upgrader import attempts, durable, processes
+from upgrader import durable, processes
 from upgrader.cli.resume_cmd import go_on
 from upgrader.cli.rollback_cmd import go_back, to_decision
 from upgrader.engine import Ending, Engine
@@ -85,8 +85,7 @@ def one(order: Mapping[str, Any]) -> None:
         if order.get(key):
             os.environ[name] = str(order[key])
     if not order.get("real"):
-        attempts.spawn = forked.spawn
-        processes.carrying = forked.nobody
+        forked.instead(setattr)
     with opened(site_of(Path(order["place"]))) as session:
         Life(session, order["way"], order["leg"]).live()
 

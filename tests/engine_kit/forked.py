@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,17 @@ def nobody(variable: str, value: str) -> set[int]:
     return set()
 
 
+follow = functools.partial(attempts.follow, tick=0.005)
+"""With `nobody`, looking costs next to nothing, and most attempts here are over after some milliseconds."""
+
+
+def instead(put: Callable[[object, str, object], None]) -> None:
+    """Have attempts worked by forks; `put` sets an attribute."""
+    put(attempts, "spawn", spawn)
+    put(attempts, "follow", follow)
+    put(processes, "carrying", nobody)
+
+
 @pytest.fixture
 def forks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempts, "spawn", spawn)
-    monkeypatch.setattr(processes, "carrying", nobody)
+    instead(monkeypatch.setattr)
