@@ -64,6 +64,10 @@ def copy_set(site: Site, folder: Path, say: Say = _silent, *, cancelled: Cancell
         if error.reason == "offbox-cancelled":
             raise
         return Copied((offbox_findings.failed(error, site.offbox),), {"offbox_verified": "no"})
+    except OSError as error:
+        words = f"{folder.name} cannot be read: {error.strerror or error}"
+        found = offbox_findings.failed(RefusedError(words, reason="backup-unreadable"), site.offbox)
+        return Copied((found,), {"offbox_verified": "no"})
 
 
 def _copy_set(there: Restic, folder: Path, manifest: Manifest, say: Say, cancelled: Cancelled | None) -> Copied:

@@ -32,6 +32,11 @@ _AWAY = "The off-box repository {where} cannot be reached."
 
 _TROUBLES = (
     _known(
+        r"source file could not be read|.during.:.(?:archival|scan)",
+        "backup-unreadable", RefusedError, "The set here could not be read whole; {where} holds no whole copy of it.",
+        "upgrader backup --check newest",
+    ),
+    _known(
         r"repository is already locked|unable to create lock in backend: repository",
         "offbox-locked", LockedError, "The off-box repository {where} is locked.",
     ),

@@ -47,6 +47,8 @@ AT = f"Is there a repository at the following location?\n{HOME}"
          " GID 0)\nlock was created at 2026-11-22 18:00:00 (5s ago)\nstorage ID abc", "offbox-locked"),
         ("Fatal: create repository at /s failed: config file already exists", "offbox-there-already"),
         ("Fatal: cannot dump file: ciphertext verification failed", "offbox-damaged"),
+        ('{"message_type":"error","error":{"Op":"open","Path":"b","Err":13},"during":"archival","item":"/set/b"}\n'
+         "Warning: at least one source file could not be read", "backup-unreadable"),
         ("Fatal: something nobody has seen", "offbox-failed"),
         ("", "offbox-failed"),
     ],
