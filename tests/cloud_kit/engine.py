@@ -86,6 +86,8 @@ def database(host, argv):
     if (host / "cut-dumps").exists() and argv[0] == "mariadb-dump":
         print("-- MariaDB dump, but the server went away")
         return 0
+    if (host / "lose-server").exists() and argv[0] == "mariadb-dump":
+        return lose_server(host, [argv[0], "--no-defaults", f"--socket={socket}", *argv[1:]], env)
     done = subprocess.run(
         # utf8 is what the client configuration in Kolla's images says
         [argv[0], "--no-defaults", "--default-character-set=utf8", f"--socket={socket}", *argv[1:]],
@@ -101,6 +103,15 @@ def database(host, argv):
     sys.stdout.buffer.write(out)
     sys.stderr.buffer.write(done.stderr)
     return done.returncode
+
+
+def lose_server(host, command, env):
+    """The server dies once the dump has begun to come."""
+    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE)
+    sys.stdout.buffer.write(process.stdout.read(1000))
+    os.kill(int((host / "lose-server").read_text()), 9)
+    sys.stdout.buffer.write(process.stdout.read())
+    return process.wait()
 
 
 def copy(host, source, target):
@@ -127,6 +138,17 @@ def switch(host, name, status):
     print(name)
 
 
+def volume(host, names):
+    """The names of all volumes, or where the named one lies."""
+    if not names:
+        print("kolla_logs")
+        return
+    place = host / "volumes" / names[0]
+    if not place.is_dir():
+        fail(1, f"Error response from daemon: get {names[0]}: no such volume")
+    print(place)
+
+
 def main():
     host, argv = Path(sys.argv[1]), sys.argv[2:]
     with (host / "argv.log").open("a") as log:
@@ -142,11 +164,8 @@ def main():
             inspect(host, names)
         case ["image", "inspect", "--format", text, *ids] if "RepoTags" in text:
             image_inspect(host, ids)
-        case ["volume", "inspect", "--format", "{{.Mountpoint}}", name]:
-            place = host / "volumes" / name
-            print(place) if place.is_dir() else fail(1, f"Error response from daemon: get {name}: no such volume")
-        case ["volume", "ls", "--format", _]:
-            print("kolla_logs")
+        case ["volume", _, "--format", _, *names]:
+            volume(host, names)
         case ["image", "ls", "--format", _]:
             print("\n".join(sorted({container["image"] for container in load(host)})))
         case ["exec", *rest]:

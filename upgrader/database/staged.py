@@ -141,6 +141,9 @@ def in_order(schema: str, paths: Iterable[Path]) -> Iterator[bytes]:
     for kind, found in kinds.items():
         if kind == "rows":
             yield b"SET FOREIGN_KEY_CHECKS=0, UNIQUE_CHECKS=0;\n"
+        if kind == "post":
+            # rows are written in UTC; an event keeps the zone of the session that makes it
+            yield b"SET SESSION time_zone = @@GLOBAL.time_zone;\n"
         for path in found:
             yield from _whole_statements(path) if kind in ("post", "triggers") else _unpacked(path)
             yield b"\n"
