@@ -15,15 +15,25 @@ PACKAGE = Path(upgrader.__file__).parent
 
 
 def run_script(
-    host: Path, *scripts: str, password: str = PASSWORD, stdin: str = "", tail: str = "", **variables: str
+    host: Path,
+    *scripts: str,
+    password: str = PASSWORD,
+    stdin: str = "",
+    tail: str = "",
+    first: str = "",
+    **variables: str,
 ) -> subprocess.CompletedProcess[str]:
-    """`scripts` are paths in the package, in order, `tail` is run after them; `stdin` replaces the password line."""
+    """`scripts` are paths in the package, in order, `tail` is run after them; `stdin` replaces the password line.
+
+    `first` is run before them in a mount namespace of its own, where mounts are nobody else's.
+    """
     engine = " ".join(shlex.quote(str(part)) for part in (sys.executable, "-S", "-E", ENGINE, host))
     lines = [f'engine() {{ {engine} "$@"; }}', "database_user=root"]
     lines += [f"{name}={shlex.quote(value)}" for name, value in variables.items()]
     lines += [(PACKAGE / script).read_text() for script in scripts]
+    alone = ["unshare", "--map-root-user", "--mount"] if first else []
     return subprocess.run(
-        ["/bin/bash", "-c", "\n".join([*lines, tail])],
+        [*alone, "/bin/bash", "-c", "\n".join([first, *lines, tail])],
         input=stdin or f"{password}\n",
         capture_output=True,
         text=True,
