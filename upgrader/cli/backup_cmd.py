@@ -40,6 +40,9 @@ def backup(
     proof: Annotated[
         bool, typer.Option("--proof/--no-proof", help="Prove the new set by restoring it (the default).")
     ] = True,
+    copy: Annotated[
+        str, typer.Option("--copy", metavar=_SET, help="Copy a set off this machine again and read it back.")
+    ] = "",
     copies: Annotated[bool, typer.Option("--copies", help="Show the copies off this machine.")] = False,
     fetch: Annotated[
         str, typer.Option("--fetch", metavar="COPY|SET|latest", help="Bring a set back from off this machine.")
@@ -51,10 +54,10 @@ def backup(
 ) -> None:
     """Take a backup set of databases, keys, configuration and what else a way back needs. The cloud is only read.
 
-    Exit code 3 when the set that was asked for is not whole, 6 when a set was not taken or not proved.
+    Exit code 3 when the set that was asked for is not whole, 6 when a set was not taken, proved or copied.
     """
     given = invocation(ctx)
-    chosen = (list_, bool(check), bool(prove), for_run, copies, bool(fetch), init_offbox)
+    chosen = (list_, bool(check), bool(prove), for_run, bool(copy), copies, bool(fetch), init_offbox)
     if sum(chosen) > 1 or (any(chosen) and not proof):
         raise UsageError(
             "These options exclude each other, and what a run rests on is proved.",
@@ -71,6 +74,8 @@ def backup(
         _check(site, given, check, as_json=as_json)
     elif prove:
         _prove(site, given, prove, narrate, as_json=as_json)
+    elif copy:
+        _copy(site, given, copy, narrate, as_json=as_json)
     elif copies or fetch or init_offbox:
         _offbox(site, given, fetch, init=init_offbox, as_json=as_json)
     else:
@@ -143,6 +148,7 @@ def _offbox(site: Site, given: Invocation, wanted: str, *, init: bool, as_json: 
 def _take(
     site: Site, given: Invocation, narrate: Callable[[str], None], *, for_run: bool, proof: bool, as_json: bool
 ) -> None:
+    from upgrader.cli.backup_offbox import copied
     from upgrader.cli.backup_record import replace_set_of_hop, waiting_hop
     from upgrader.cli.backup_taking import take
     from upgrader.session import session
@@ -155,7 +161,7 @@ def _take(
         findings: tuple[Finding, ...] = ()
         if proof:
             findings = _proved(opened, folder, narrate)
-        findings = (*findings, *_copied(opened, folder, narrate))
+        findings = (*findings, *copied(opened.site, folder, narrate))
         if hop is not None:
             replace_set_of_hop(opened, hop, folder)
     _tell(site, given, folder, findings, as_json=as_json)
@@ -176,23 +182,15 @@ def _prove(site: Site, given: Invocation, name: str, narrate: Callable[[str], No
     _tell(site, given, folder, findings, as_json=as_json)
 
 
-def _copied(opened: Session, folder: Path, narrate: Callable[[str], None]) -> tuple[Finding, ...]:
-    """The copy off this machine, where the site has a place for it. Raises FailedCleanError for one that counts not."""
-    if opened.site.offbox is None:
-        return ()
-    from upgrader.database.offbox import copy_set
+def _copy(site: Site, given: Invocation, name: str, narrate: Callable[[str], None], *, as_json: bool) -> None:
+    from upgrader.cli.backup_offbox import copied
+    from upgrader.database.sets import find_set
+    from upgrader.session import session
 
-    findings = copy_set(opened.site, folder, narrate).findings
-    bad = [finding.message for finding in findings if finding.blocks]
-    if not bad:
-        return findings
-    raise FailedCleanError(
-        f"{folder.name} is whole on this machine, but there is no copy of it that counts: {bad[0]}.",
-        cloud="It was only read.",
-        details=bad,
-        next_command="upgrader backup --copies",
-        reason="backup-not-copied",
-    )
+    folder = find_set(site, name)
+    with session(site, "backup --copy") as opened:
+        findings = copied(opened.site, folder, narrate, asked=True)
+    _tell(site, given, folder, findings, as_json=as_json)
 
 
 def _proved(opened: Session, folder: Path, narrate: Callable[[str], None]) -> tuple[Finding, ...]:

@@ -1,4 +1,4 @@
-"""The parts of `upgrader backup` that speak with the place where copies are: make it, list it, fetch from it.
+"""What `upgrader backup` does with the place of off-box copies: make it, copy to it, list it, fetch from it.
 
 `named` is what `--site` says; the commands that are offered repeat it.
 """
@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from upgrader.cli.verb import say, silent, with_site
+from upgrader.errors import FailedCleanError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from upgrader.config import Site
+    from upgrader.model import Finding
 
 
 def make_repository(site: Site, *, named: str | None = None, as_json: bool = False) -> None:
@@ -81,6 +86,31 @@ def list_copies(site: Site, *, named: str | None = None, as_json: bool = False) 
     if not found:
         typer.echo(f"{there.shown} holds no copy of this site.")
     _next(f"upgrader backup --fetch {found[-1].short}" if found else "upgrader backup", named)
+
+
+def copied(site: Site, folder: Path, narrate: Callable[[str], None], *, asked: bool = False) -> tuple[Finding, ...]:
+    """Copy the set where the site has a place for copies, then remove what may go.
+
+    Raises FailedCleanError for a copy that does not count, and ConfigError when one is `asked` for and has no place.
+    """
+    from upgrader.database.offbox import copy_set
+    from upgrader.database.offbox_copies import repository
+    from upgrader.database.retention import remove_old
+
+    if asked:
+        repository(site)
+    found = copy_set(site, folder, narrate).findings
+    bad = [finding for finding in found if finding.blocks]
+    if not bad:
+        return (*found, *remove_old(site, {folder.name}, narrate))
+    todo = bad[0].next if bad[0].next.startswith("upgrader ") else f"upgrader backup --copy {folder.name}"
+    raise FailedCleanError(
+        f"{folder.name} is whole on this machine, but there is no copy of it that counts: {bad[0].message}.",
+        cloud="It was only read.",
+        details=[line for finding in bad for line in (finding.evidence, finding.next) if line and line != todo],
+        next_command=todo,
+        reason="backup-not-copied",
+    )
 
 
 def _next(command: str, named: str | None) -> None:

@@ -94,6 +94,7 @@ def _free_name(parent: Path, copy: Copy) -> Path:
     raise RefusedError(
         f"Copy {copy.short} was fetched already: {parent / f'{copy.set_name}-fetched-{copy.short}'}.",
         cloud="Nothing was fetched.",
+        next_command=f"upgrader backup --check {copy.set_name}-fetched-{copy.short}",
         reason="set-there-already",
     )
 

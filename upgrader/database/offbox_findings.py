@@ -45,7 +45,7 @@ def not_the_same(there: Restic, copy: Copy, faults: Sequence[str], here: Sequenc
         overridable=not here,
         message=message,
         evidence="; ".join(faults[:_NAMED]) + more,
-        next="take a new set: upgrader backup" if here else "restic check --read-data, then again: upgrader backup",
+        next="upgrader backup" if here else f"restic check --read-data, then: upgrader backup --copy {copy.set_name}",
     )
 
 
@@ -55,7 +55,7 @@ def not_marked(there: Restic, copy: Copy, error: UpgraderError) -> Finding:
         code=Code.WARNING,
         message=f"copy {copy.short} was read back whole, but that could not be noted in {there.shown}: "
         f"{error.message.rstrip('.')}",
-        next="again: upgrader backup",
+        next=f"upgrader backup --copy {copy.set_name}",
     )
 
 

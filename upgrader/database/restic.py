@@ -26,7 +26,7 @@ from typing import IO, Any, NamedTuple, TypeVar
 
 from upgrader.config import Offbox
 from upgrader.database.restic_process import TooLongError, Watched, dies_with_us, end, ended, tail
-from upgrader.database.restic_words import trouble
+from upgrader.database.restic_words import LOCAL_STAYS, trouble
 from upgrader.durable import make_dir
 from upgrader.errors import ConfigError, EnvironmentMissingError, LockedError, UpgraderError
 from upgrader.model import Code, Finding
@@ -200,11 +200,14 @@ class Restic:
         return [*words, *(["--cacert", str(self.offbox.ca_file)] if self.offbox.ca_file else [])]
 
     def _too_long(self, words: Sequence[str], error: TooLongError, said: str) -> UpgraderError:
-        lines = [line for line in self.clean(said).splitlines() if line.strip()]
+        # newer ones try again for a long time what cannot come right, and say all the while what it is
+        known = trouble(self.offbox.repository, words[0], said, self.clean)
+        if known.reason in ("offbox-denied", "offbox-no-repository", "offbox-full"):
+            return known
         return EnvironmentMissingError(
             f"The off-box repository {self.shown} does not answer: {error} ({words[0]}).",
-            cloud="The set on this machine is whole and stays as it is.",
-            details=lines[-3:],
+            cloud=LOCAL_STAYS,
+            details=known.details,
             reason="offbox-unreachable",
         )
 
@@ -230,7 +233,7 @@ class Restic:
             who = "; ".join(str(lock) for lock in others) or "somebody"
             raise LockedError(
                 f"The off-box repository {self.shown} is locked by {who}.",
-                cloud="The set on this machine is whole and stays as it is.",
+                cloud=LOCAL_STAYS,
                 next_command="wait until that process has ended; where it is dead: restic unlock",
                 details=[str(lock) for lock in others],
                 reason="offbox-locked",

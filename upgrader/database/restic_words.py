@@ -49,7 +49,7 @@ _TROUBLES = (
     _known(
         r"no space left|disk quota exceeded|quota exceeded|not enough space|Errno 28|insufficient ?storage|Too ?Large",
         "offbox-full", EnvironmentMissingError, "There is no space left at the off-box repository {where}.",
-        "free space there, then again: upgrader backup",
+        "free space there, then: upgrader backup --copy newest",
     ),
     _known(
         r"config file already exists|repository master key and config already initialized|config already exists",

@@ -58,9 +58,14 @@ def set_page(one: SetNow, findings: Sequence[Finding], next_command: str) -> Pag
         page.blank()
     if not shown:
         page.columns([(Span("FAILED", "bad"), line) for line in told], indent=2)
-    page.columns([(Span(*_MARKS[finding.code]), finding.message) for finding in shown], indent=2)
+    page.columns([(Span(*_MARKS[finding.code]), _words(finding)) for finding in shown], indent=2)
     page.next(next_command)
     return page
+
+
+def _words(finding: Finding) -> str:
+    todo = finding.next if finding.code is not Code.SUCCESS else ""
+    return f"{finding.message}: {todo}" if todo else finding.message
 
 
 def _state(one: SetNow) -> Span:
