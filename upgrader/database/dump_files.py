@@ -6,6 +6,7 @@ its first bytes say, not its name. Owns the words for what is no dump.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -144,6 +145,8 @@ def _unpacked(packed: _Packed, program: list[str], name: str) -> Iterator[Iterat
         stderr=subprocess.PIPE,
         bufsize=0,
     )
+    with suppress(OSError):  # a wish: fewer and larger pieces
+        fcntl.fcntl(process.stdout or 0, fcntl.F_SETPIPE_SZ, PIECE)
     words: list[bytes] = []
     workers = [threading.Thread(target=_listen, args=(process.stderr, words), daemon=True)]
     if packed.again is None:
