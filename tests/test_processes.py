@@ -23,7 +23,7 @@ def restless(tmp_path: Path) -> subprocess.Popen[bytes]:
 
 def test_a_process_in_the_midst_of_exec_is_seen(restless: subprocess.Popen[bytes]) -> None:
     try:
-        for _ in range(120):
+        for _ in range(50):
             assert processes.carrying("UPGRADER_PLAY", "restless") == {restless.pid}
     finally:
         restless.kill()

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.runner_kit import sealed
 from upgrader.errors import ConfigError, EnvironmentMissingError, StaleError
 from upgrader.kolla.passwords import apply_merge, keys, plan_merge, secret_values
 from upgrader.kolla.toolchain import Toolchain
@@ -25,20 +25,9 @@ def passwords(tmp_path: Path) -> Path:
     return path
 
 
-def sealed(vault: Vault, plain: bytes, *options: str) -> bytes:
-    """As `ansible-vault encrypt` makes it; without options by its library, which spares a process."""
-    if not options:
-        from ansible.parsing.vault import VaultLib, VaultSecret
-
-        secret = VaultSecret(vault.password_file.read_bytes().strip())
-        return bytes(VaultLib([("default", secret)]).encrypt(plain, secret))
-    command = [vault.toolchain.ansible_vault, "encrypt", *options, "--output", "-", "-"]
-    return subprocess.run(command, input=plain, capture_output=True, check=True).stdout
-
-
 def sealed_value(vault: Vault, name: str, value: str) -> str:
     """As `ansible-vault encrypt_string` writes it."""
-    lines = sealed(vault, value.encode()).decode().splitlines()
+    lines = sealed(vault.password_file.read_bytes(), value.encode()).decode().splitlines()
     return "\n".join([f"{name}: !vault |", *(f"{'':10}{line}" for line in lines)]) + "\n"
 
 
@@ -161,8 +150,7 @@ def test_files_that_cannot_be_extended_are_refused(passwords: Path, toolchain: T
 
 
 def test_an_encrypted_file_stays_encrypted_with_its_label(passwords: Path, vault: Vault, tmp_path: Path) -> None:
-    label = f"prod@{vault.password_file}"
-    passwords.write_bytes(sealed(vault, OLD, "--vault-id", label, "--encrypt-vault-id", "prod"))
+    passwords.write_bytes(sealed(vault.password_file.read_bytes(), OLD, "prod"))
     merge = plan_merge(passwords, vault.toolchain, vault.password_file)
     apply_merge(merge, tmp_path / "keep")
     assert passwords.read_bytes().startswith(b"$ANSIBLE_VAULT;1.2;AES256;prod\n")
@@ -172,7 +160,7 @@ def test_an_encrypted_file_stays_encrypted_with_its_label(passwords: Path, vault
 
 
 def test_wrong_and_missing_vault_passwords_change_nothing(passwords: Path, vault: Vault, tmp_path: Path) -> None:
-    passwords.write_bytes(sealed(vault, OLD))
+    passwords.write_bytes(sealed(vault.password_file.read_bytes(), OLD))
     before = passwords.read_bytes()
     wrong = tmp_path / "wrong"
     wrong.write_text("nope\n")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.kolla.test_passwords import sealed, sealed_value
+from tests.kolla.test_passwords import sealed_value
+from tests.runner_kit import sealed
 from upgrader.graph import load_graph
 from upgrader.kolla.passwords import names
 from upgrader.kolla.passwords_check import VALKEY_ACTION, judge_passwords
@@ -76,7 +77,7 @@ def test_a_toolchain_that_is_not_built_leaves_it_unproved(passwords: Path) -> No
 
 
 def test_a_locked_vault_is_unknown_and_blocks(passwords: Path, toolchain: Toolchain, vault: Vault) -> None:
-    passwords.write_bytes(sealed(vault, WHOLE))
+    passwords.write_bytes(sealed(vault.password_file.read_bytes(), WHOLE))
     (found,) = judged(passwords, toolchain)
     assert (found.id, found.unknown, found.code) == ("passwords-not-read", True, Code.FAILURE)
     assert judged(passwords, toolchain, vault_password_file=vault.password_file) == []

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import stat
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.runner_kit import sealed
 from upgrader.errors import ConfigError, EnvironmentMissingError
 from upgrader.kolla.globals_yml import apply_edit, globals_files, plan_edit
 from upgrader.kolla.settings import site_key, site_settings
@@ -34,12 +34,6 @@ class Site:
         return globals_files(self.config_dir, "2025.2", self.extra_vars)
 
 
-def seal(toolchain: Toolchain, password: Path, plain: bytes, *options: str) -> bytes:
-    choice = options or ("--vault-password-file", str(password))
-    command = [toolchain.ansible_vault, "encrypt", *choice, "--output", "-", "-"]
-    return subprocess.run(command, input=plain, capture_output=True, check=True).stdout
-
-
 @pytest.fixture
 def site(tmp_path: Path, toolchain: Toolchain) -> Site:
     (tmp_path / "right").write_text("open sesame\n")
@@ -47,20 +41,18 @@ def site(tmp_path: Path, toolchain: Toolchain) -> Site:
     toolchain.site_yml.parent.mkdir(parents=True, exist_ok=True)
     toolchain.site_yml.touch()
     made = Site(tmp_path / "kolla", toolchain.dir.parent, tmp_path / "right")
-    label = ("--vault-id", f"prod@{tmp_path / 'right'}", "--encrypt-vault-id", "prod")
-    made.main.write_bytes(seal(toolchain, tmp_path / "right", PLAIN, *label))
+    made.main.write_bytes(sealed(b"open sesame", PLAIN, "prod"))
     made.main.chmod(0o640)
     return made
 
 
-def test_it_is_read_beside_files_in_the_clear(site: Site, toolchain: Toolchain) -> None:
+def test_it_is_read_beside_files_in_the_clear(site: Site) -> None:
     (site.config_dir / "globals.d" / "a.yml").write_text("enable_x: yes\n")
-    sealed = site.config_dir / "globals.d" / "b.yml"
-    assert site.vault_password_file is not None
-    sealed.write_bytes(seal(toolchain, site.vault_password_file, b"enable_x: no\n"))
+    other = site.config_dir / "globals.d" / "b.yml"
+    other.write_bytes(sealed(b"open sesame", b"enable_x: no\n"))
     said = site_settings(site)
     assert (said.get("openstack_release"), said.get("enable_x")) == ("2025.1", "no")
-    assert said.where["enable_x"] == (sealed, 1)
+    assert said.where["enable_x"] == (other, 1)
 
 
 def test_an_edit_changes_the_line_alone_and_keeps_it_encrypted(site: Site, tmp_path: Path) -> None:

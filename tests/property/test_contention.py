@@ -68,7 +68,7 @@ def contend(workers, rounds):
 
 
 def test_five_processes_take_turns():
-    contend(5, 50)
+    contend(5, 15)
 
 
 @pytest.mark.slow

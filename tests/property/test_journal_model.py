@@ -316,7 +316,7 @@ def run(examples, steps, *phases):
 
 
 def test_the_journal_is_its_model():
-    run(25, 50)
+    run(15, 40)
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.process_kit import blow, part_of, text_of, until, wait_until
-from tests.runner_kit import play
+from tests.runner_kit import play, sealed
 from upgrader import processes
 from upgrader.runner import volatile
 from upgrader.runner.ansible import AnsibleRunner
@@ -64,8 +64,7 @@ def canaries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
     (sources / "vault-password").write_text("open sesame")
     (sources / "passwords.yml").write_text('from_file: "' + FILE.replace("\\", "\\\\").replace('"', '\\"') + '"\n')
     (sources / "vault.yml").write_text(f"from_vault: {VAULT}\nfrom_option: {OPTION}\n")
-    vault = [str(Path(sys.executable).parent / "ansible-vault"), "encrypt", "vault.yml", "--vault-password-file"]
-    subprocess.run([*vault, "vault-password"], cwd=sources, check=True, capture_output=True)
+    (sources / "vault.yml").write_bytes(sealed(b"open sesame", (sources / "vault.yml").read_bytes()))
     yield play(
         tmp_path,
         TASKS,
@@ -73,6 +72,8 @@ def canaries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
         vault_password_file=sources / "vault-password",
         # tells more than usual
         env=(("ANSIBLE_DISPLAY_ARGS_TO_STDOUT", "1"),),
+        limit="alpha",
+        expected_hosts=("alpha",),
         collect=("prints it", "uses it as an argument"),
     )
 
@@ -102,7 +103,7 @@ def produced(tmp_path: Path) -> tuple[Path, ...]:
 def test_nothing_of_a_finished_play_holds_a_secret(tmp_path: Path, canaries: Play) -> None:
     events: list[TaskEvent] = []
     result = AnsibleRunner(secrets=KNOWN).run(canaries, tmp_path / "play", on_event=events.append)
-    assert len(result.failed) == 3 and not result.unreachable, result
+    assert len(result.failed) == 1 and not result.unreachable, result
     assert (tmp_path / "rendered").read_text() == f"secret={VAULT}", "the canaries really were in use"
     for text in (repr(result), repr(events), result.message):
         assert "canary" not in text
