@@ -177,6 +177,16 @@ def test_a_converted_server_cannot_take_the_dump_back(before, now, possible):
     assert possible or "built anew by hand" in told.restore_reasons[0]
 
 
+@pytest.mark.parametrize("others", [(), ("rabbitmq",)])
+def test_a_dump_that_is_text_goes_into_servers_made_anew(others):
+    rows = (row(), store(), *map(store, others))
+    told = ways(replace(situation(*rows, before=SERVER, now=NEXT_SERIES, heads="new"), rebuildable=True))
+    assert told.restore == (not others), "other stores are not made anew"
+    if told.restore:
+        assert "servers of the old series are made anew" in told.restore_reasons[1]
+        assert not told.redeploy
+
+
 def test_the_best_way():
     assert ways(situation(row())).best is Way.REDEPLOY
     assert ways(situation(row(), ponr="crossed")).best is Way.RESTORE

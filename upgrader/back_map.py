@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from upgrader.database.losses import Losses
-from upgrader.decisions import Situation, Ways, converted, schema_changers
+from upgrader.decisions import Situation, Ways, converted, schema_changers, series_differ
 from upgrader.model import HopPlan, Way, WayBack
 from upgrader.value import Value
 
@@ -88,12 +88,19 @@ def back_map(situation: Situation, ways: Ways, found: Losses | None, *, backup_s
         target=situation.hop.target,
         best=best,
         services=told,
-        reasons=ways.redeploy_reasons if best is not Way.RESTORE or not ways.redeploy else ways.restore_reasons,
+        reasons=_reasons(ways),
         backup_set=situation.backup_set,
         backup_state=backup_state,
         losses=found,
-        only_changed=bool(judged) and all(judged) and ways.restore,
+        only_changed=bool(judged) and all(judged) and ways.restore and not series_differ(situation),
     )
+
+
+def _reasons(ways: Ways) -> tuple[str, ...]:
+    """Why not merely redeploy, and what there is to say of the restore; why not at all where nothing is open."""
+    if ways.redeploy:
+        return ways.redeploy_reasons
+    return (*ways.redeploy_reasons, *ways.restore_reasons[1 if ways.restore else 0 :])
 
 
 def _services(situation: Situation) -> list[ServiceWay]:

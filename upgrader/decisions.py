@@ -29,6 +29,8 @@ class Situation:
     server_before: str = ""
     """Version of the database server when the backup was taken; empty when not known."""
     server_now: str = ""
+    rebuildable: bool = False
+    """The set is text that a server of any series can load, so servers of the old series may be made anew for it."""
     untouched: frozenset[str] = frozenset()
     """Services all of whose containers were seen on the old release: what they keep was not converted."""
 
@@ -128,6 +130,12 @@ def _series(version: str) -> str:
     return ".".join(version.split("-", maxsplit=1)[0].split(".")[:2]) if version else ""
 
 
+def series_differ(situation: Situation) -> bool:
+    """The database server that answers now is of another series than the one the backup was taken from."""
+    before = _series(situation.server_before)
+    return bool(before) and _series(situation.server_now) not in ("", before)
+
+
 def _restore(situation: Situation) -> tuple[bool, tuple[str, ...]]:
     if not situation.upgrade_began:
         return False, ("nothing was upgraded, so there is nothing to restore",)
@@ -135,7 +143,8 @@ def _restore(situation: Situation) -> tuple[bool, tuple[str, ...]]:
         return False, ("no backup was taken on this hop",)
     if not situation.backup_complete:
         return False, (f"backup set {situation.backup_set} is not complete",)
-    if _series(situation.server_before) and _series(situation.server_now) not in ("", _series(situation.server_before)):
+    other = series_differ(situation)
+    if other and not situation.rebuildable:
         return False, (
             f"the database server is now {situation.server_now}, it was {situation.server_before}: its files were "
             "converted, and the old server has to be built anew by hand before the dump can be loaded",
@@ -146,4 +155,11 @@ def _restore(situation: Situation) -> tuple[bool, tuple[str, ...]]:
             f"{row.service}: putting the databases back is not enough, and this is not automated: {row.why}"
             for row in by_hand
         )
-    return True, (f"backup set {situation.backup_set} is complete",)
+    whole = f"backup set {situation.backup_set} is complete"
+    if other:
+        return True, (
+            whole,
+            f"the database server is now {situation.server_now}, it was {situation.server_before}: servers of the old "
+            "series are made anew for the dump, and the newer ones' data are kept in a volume of their hosts",
+        )
+    return True, (whole,)

@@ -153,6 +153,7 @@ class Session:
             server_before=hop.facts.get("server_before", ""),
             server_now=server,
             untouched=untouched,
+            rebuildable=bool(folder) and _logical(Path(folder)),
         )
         return self.stood
 
@@ -232,6 +233,15 @@ def _whole(folder: Path) -> bool:
     except UpgraderError:
         return False
     return True
+
+
+def _logical(folder: Path) -> bool:
+    from upgrader.database.manifest import read_manifest
+
+    try:
+        return read_manifest(folder).method == "logical"
+    except UpgraderError:
+        return False
 
 
 @contextmanager

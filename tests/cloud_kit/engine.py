@@ -4,6 +4,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -138,6 +139,24 @@ def switch(host, name, status):
     print(name)
 
 
+def change_volume(host, verb, name):
+    place = host / "volumes" / name
+    if verb == "create":
+        place.mkdir(parents=True)
+    elif not place.is_dir():
+        fail(1, f"Error response from daemon: get {name}: no such volume")
+    else:
+        shutil.rmtree(place)
+    print(name)
+
+
+def remove(host, name):
+    containers = load(host)
+    containers.remove(find(containers, name))
+    save(host, containers)
+    print(name)
+
+
 def volume(host, names):
     """The names of all volumes, or where the named one lies."""
     if not names:
@@ -149,7 +168,7 @@ def volume(host, names):
     print(place)
 
 
-def main():
+def main():  # noqa: PLR0912 - a table of calls
     host, argv = Path(sys.argv[1]), sys.argv[2:]
     with (host / "argv.log").open("a") as log:
         log.write(json.dumps(argv) + "\n")
@@ -164,6 +183,16 @@ def main():
             inspect(host, names)
         case ["image", "inspect", "--format", text, *ids] if "RepoTags" in text:
             image_inspect(host, ids)
+        case ["inspect", "--type", "container", "--format", "{{.Name}}", name]:
+            print(find(load(host), name)["name"])
+        case ["inspect", "--type", "container", "--format", text, name] if text.startswith("{{range .Mounts}}"):
+            find(load(host), name)
+            mount = host / "mount"
+            print(mount.read_text() if mount.exists() else "volume mariadb")
+        case ["volume", "create" | "rm" as verb, name]:
+            change_volume(host, verb, name)
+        case ["rm", "-f", name]:
+            remove(host, name)
         case ["volume", _, "--format", _, *names]:
             volume(host, names)
         case ["image", "ls", "--format", _]:

@@ -31,11 +31,12 @@ from upgrader.model import (
 )
 from upgrader.observed import GaleraFacts
 from upgrader.runner.base import PlayResult
-from upgrader.stages import one_server, rollback_redeploy, rollback_restore
+from upgrader.stages import old_server, one_server, rollback_redeploy, rollback_restore
 from upgrader.stages.base import StageContext, conduct_stage
 
 OLD, NEW = "2024.1", "2024.2"
 HOSTS = ("ctl1", "ctl2", "ctl3")
+BEFORE = "10.11.6-MariaDB-log"
 SCHEMAS = ("keystone", "neutron")
 HEADS = {name: graph().heads(OLD)[name] for name in SCHEMAS}
 
@@ -45,7 +46,9 @@ class Server:
 
     def __init__(self) -> None:
         self.running = self.joined = True
+        self.there = True
         self.history = 10
+        self.series = "10.11"
         self.rows = dict.fromkeys(SCHEMAS, "new")
 
 
@@ -60,6 +63,7 @@ class Cloud:
         self.done: list[str] = []
         self.break_at = ""
         self.full = ""
+        self.kept: dict[str, dict[str, str]] = {}
 
     @property
     def members(self) -> list[Server]:
@@ -86,7 +90,22 @@ class Cloud:
                 server.history, server.rows = donors[0].history, dict(donors[0].rows)
             server.joined = True
 
+    def take_away(self, host: str) -> None:
+        server = self.servers[host]
+        if server.there:
+            self.kept.setdefault(host, server.rows)
+        server.there = server.running = server.joined = False
+        server.rows = {}
+
+    def bootstrap(self) -> None:
+        """A deploy of the old release on hosts of which none has the volume."""
+        assert not any(server.there for server in self.servers.values()), "the role takes it for a stopped cluster"
+        for server in self.servers.values():
+            server.there = server.running = server.joined = True
+            server.series, server.history = "10.11", 1
+
     def recover(self) -> None:
+        assert {server.series for server in self.servers.values()} == {"10.11"}, "the old server on newer files"
         first = max(self.servers.values(), key=lambda server: server.history)
         first.running = first.joined = True
         for host in HOSTS:
@@ -115,11 +134,16 @@ class Cloud:
                 galera = GaleraFacts(
                     size=len(self.members) if server.joined else 1,
                     status="Primary" if server.joined else "non-Primary",
-                    state="Synced" if server.joined else "Initialized", ready=server.joined, server_version="10.11.9",
+                    state="Synced" if server.joined else "Initialized", ready=server.joined,
+                    server_version=f"{server.series}.9-MariaDB",
                 )  # fmt: skip
             state = "running" if server.running else "exited"
             containers = (
-                ContainerFacts(name="mariadb", image=f"r/kolla/mariadb:{OLD}", state=state),
+                *(
+                    [ContainerFacts(name="mariadb", image=f"r/kolla/mariadb:{OLD}", state=state)]
+                    if server.there
+                    else []
+                ),
                 ContainerFacts(name="keystone", image=f"r/kolla/k:{self.release[name]}", state=self.services[name]),
             )
             hosts.append(HostFacts(name=name, groups=("mariadb",), containers=containers, galera=galera))
@@ -136,6 +160,7 @@ class Cloud:
 
     def condition(self) -> Any:
         servers = [(server.joined, tuple(server.rows.items())) for server in self.servers.values()]
+        assert {server.series for server in self.servers.values()} == {"10.11"}
         return servers, self.services, self.release, self.settings, len({s.history for s in self.servers.values()})
 
 
@@ -148,15 +173,16 @@ class Place:
         self.plan = Plan.model_validate({"from": OLD, "to": NEW, **body})
         self._set()
         inventory = SimpleNamespace(hosts=dict.fromkeys(HOSTS, ("baremetal", "mariadb")))
-        for module in (rollback_restore, rollback_redeploy, one_server):
+        for module in (rollback_restore, rollback_redeploy, one_server, old_server):
             patch.setattr(module, "look", lambda *_, **__: self.cloud.facts())
             patch.setattr(module, "inventory_of", lambda *_: inventory, raising=False)
         for module in (rollback_restore, one_server):
             patch.setattr(module, "switch", self._switch)
-        for module in (rollback_redeploy, one_server):
+        for module in (rollback_redeploy, one_server, old_server):
             patch.setattr(module, "run_action", self._action)
-        patch.setattr(one_server, "own_play", lambda *words, **_: SimpleNamespace(name=words[2], hosts=words[4]))
-        patch.setattr(AttemptContext, "run", self._rejoin)
+        for module in (one_server, old_server):
+            patch.setattr(module, "own_play", lambda *words, **_: SimpleNamespace(name=words[2], hosts=words[4]))
+        patch.setattr(AttemptContext, "run", self._run)
         patch.setattr(AttemptContext, "runner", lambda *_: None)
         patch.setattr(rollback_restore, "put_back", self._put_back)
         patch.setattr(rollback_restore, "restore", self._restore)
@@ -166,7 +192,9 @@ class Place:
         patch.setattr(rollback_redeploy, "_stop_leftovers", lambda *_: "none is left")
 
     def _set(self) -> None:
-        made = BackupSet.begin(self.folder / "set", Manifest(site="s", release=OLD, made_at=now()))
+        made = BackupSet.begin(
+            self.folder / "set", Manifest(site="s", release=OLD, made_at=now(), server_version=BEFORE)
+        )
         for part in required_parts("logical"):
             names = [f"{schema}.sql.gz" for schema in SCHEMAS] if part == "databases" else [part]
             for name in names:
@@ -189,7 +217,11 @@ class Place:
                     self.cloud.act(f"{verb} keystone {host}", change)
         return SimpleNamespace(verdict=True)
 
-    def _action(self, _ctx: Any, action: str, *_: Any, **__: Any) -> Any:
+    def _action(self, _ctx: Any, action: str, *_: Any, tags: tuple[str, ...] = (), **__: Any) -> Any:
+        if tags:
+            self.cloud.act("deploy-mariadb", self.cloud.bootstrap)
+            return None
+
         def deploy() -> None:
             assert {server.joined for server in self.cloud.servers.values()} == {True}, "deployed on half a cluster"
             for host in HOSTS:
@@ -198,7 +230,11 @@ class Place:
         self.cloud.act(action, deploy if action == "deploy" else self.cloud.recover)
         return SimpleNamespace(hosts_seen=HOSTS, seconds=1.0)
 
-    def _rejoin(self, play: Any) -> PlayResult:
+    def _run(self, play: Any) -> PlayResult:
+        if play.name == "take-servers-away":
+            for host in play.hosts:
+                self.cloud.act(f"take away {host}", lambda host=host: self.cloud.take_away(host))
+            return PlayResult(play.name, "successful", 0, stats={}, hosts_seen=tuple(play.hosts))
         said = {}
         for host in play.hosts:
             self.cloud.act(f"join {host}", lambda host=host: self.cloud.join(host))
@@ -257,10 +293,10 @@ ACTIONS = [
     "drop neutron", "keys", "join ctl2", "join ctl3", "deploy",
 ]  # fmt: skip
 STEPS = [
-    "backup set", "stop the services", "configuration", "one database server", "load databases, accounts and keys",
-    "the other database servers rejoin", "start what still is of the old release", f"kolla-ansible deploy of {OLD}",
-    f"containers that only {NEW} has", "restarts that an interruption swallowed",
-    "start what the deployment left stopped",
+    "backup set", "stop the services", "configuration", "database servers of the old series", "one database server",
+    "load databases, accounts and keys", "the other database servers rejoin",
+    "start what still is of the old release", f"kolla-ansible deploy of {OLD}", f"containers that only {NEW} has",
+    "restarts that an interruption swallowed", "start what the deployment left stopped",
 ]  # fmt: skip
 
 
@@ -370,6 +406,73 @@ def test_a_donor_is_waited_for_and_nothing_is_recovered_under_it(place: Place, m
     outcome = place.attempt()
     assert outcome.verdict == "succeeded", outcome.message
     assert "mariadb-recovery" not in place.cloud.done
+
+
+# ---------------------------------------------------------------- a server of another series
+
+REBUILT = [*(f"take away {host}" for host in HOSTS), "deploy-mariadb"]
+
+
+def newer(place: Place, *hosts: str) -> None:
+    for host in hosts or HOSTS:
+        place.cloud.servers[host].series = "11.4"
+
+
+@pytest.mark.parametrize("hosts", [HOSTS, ("ctl1",), ("ctl2", "ctl3")])
+def test_servers_of_the_old_series_are_made_anew_and_the_newer_data_kept(place: Place, hosts: tuple[str, ...]) -> None:
+    newer(place, *hosts)
+    outcome = place.attempt()
+    assert outcome.verdict == "succeeded", outcome.message
+    assert place.cloud.done == [*ACTIONS[:4], *REBUILT, *ACTIONS[4:]]
+    assert place.cloud.condition() == GOOD
+    assert place.cloud.kept == dict.fromkeys(HOSTS, dict.fromkeys(SCHEMAS, "new"))
+    (line,) = (step.message for step in outcome.steps if step.name == "database servers of the old series")
+    assert "new servers of series 10.11" in line and "series 11.4 are kept there in volume mariadb_kept_r_0" in line
+
+
+@pytest.mark.parametrize("action", [*REBUILT, *ACTIONS[4:]])
+@pytest.mark.parametrize("part", ["before", "after"])
+def test_broken_off_while_servers_are_made_anew(place: Place, action: str, part: str) -> None:
+    newer(place)
+    place.cloud.break_at = f"{part} {action}"
+    with pytest.raises(Crash):
+        place.attempt()
+    outcome = place.attempt()
+    assert outcome.verdict == "succeeded", outcome.message
+    assert place.cloud.condition() == GOOD
+    assert place.cloud.kept == dict.fromkeys(HOSTS, dict.fromkeys(SCHEMAS, "new")), "what was there before all of this"
+
+
+def test_servers_are_not_made_anew_twice(place: Place) -> None:
+    newer(place)
+    place.attempt()
+    place.cloud.done.clear()
+    assert place.attempt().verdict == "succeeded"
+    assert not set(REBUILT) & set(place.cloud.done)
+
+
+def test_a_new_server_of_a_wrong_series_is_not_loaded(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    newer(place)
+    real = place.cloud.bootstrap
+
+    def bootstrap() -> None:
+        real()
+        newer(place)
+
+    monkeypatch.setattr(place.cloud, "bootstrap", bootstrap)
+    outcome = place.attempt()
+    assert outcome.verdict == "failed"
+    assert "not those of series 10.11: ctl1: 11.4" in outcome.message
+    assert not any(name.startswith("drop") for name in place.cloud.done)
+
+
+def test_only_what_changed_goes_not_into_empty_servers(place: Place) -> None:
+    newer(place)
+    place.quiet = ("neutron",)
+    outcome = place.attempt(RESTORE_CHANGED)
+    assert outcome.verdict == "failed"
+    assert "which empties all of them" in outcome.message
+    assert place.cloud.kept == {}
 
 
 # ---------------------------------------------------------------- only what changed

@@ -65,7 +65,8 @@ def _outage(opened: Session, snapshot: Snapshot, hop: HopRow) -> str:
     """What was approved, for those who did not read the plan."""
     planned = opened.conduct(snapshot).plan.hops[hop.index].broker
     services = ", ".join(planned.services) or "every service that uses RabbitMQ"
+    are = "are" if len(planned.services) > 1 else "is"
     return (
-        f"\nFull API outage from the next `upgrader resume` on: {services} are stopped, RabbitMQ is reset (every queue "
-        "and message is dropped), then they are deployed again. Running instances and volumes go on."
+        f"\nFull API outage from the next `upgrader resume` on: {services} {are} stopped, RabbitMQ is reset (every "
+        "queue and message is dropped), then all is deployed again. Running instances and volumes go on."
     )

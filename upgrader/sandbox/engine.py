@@ -59,12 +59,16 @@ def _dispatch(host: world.Host, words: list[str]) -> int:  # noqa: PLR0912 - a t
             return _image_inspect(host, images)
         case ["image", "ls", *_]:
             sys.stdout.write("".join(f"{reference}\n" for reference in host.image_names()))
-        case ["volume", "inspect", "--format", "{{.Mountpoint}}", name]:
-            if name not in host.volumes():
-                raise Refusal(f"Error response from daemon: get {name}: no such volume")
-            sys.stdout.write(f"{host.volume(name)}\n")
+        case ["inspect", "--type", "container", "--format", "{{.Name}}", name]:
+            sys.stdout.write(f"/{_existing(host, name)}\n")
+        case ["inspect", "--type", "container", "--format", form, name] if form.startswith("{{range .Mounts}}"):
+            sys.stdout.write(f"volume {_existing(host, name)}\n")
         case ["volume", "ls", "--format", "{{.Name}}"]:
             sys.stdout.write("".join(f"{name}\n" for name in host.volumes()))
+        case ["volume", "inspect", "--format", "{{.Mountpoint}}", name]:
+            _volume(host, "inspect", name)
+        case ["volume", "create" | "rm" as verb, name]:
+            _volume(host, verb, name)
         case ["stop" | "start" as verb, name]:
             _stop_start(host, verb, name)
         case ["cp", source, "-"] if ":" in source:
@@ -144,6 +148,19 @@ def _stop_start(host: world.Host, verb: str, name: str) -> None:
         host.start(_existing(host, name))
     store.note(host.root, f"{verb}:{host.name}:{name}")
     sys.stdout.write(f"{name}\n")
+
+
+def _volume(host: world.Host, verb: str, name: str) -> None:
+    from upgrader.sandbox import volumes
+
+    if verb == "create":
+        volumes.make(host, name)
+    place = volumes.find(host, name)
+    if not place and name not in host.volumes():
+        raise Refusal(f"Error response from daemon: get {name}: no such volume")
+    if verb == "rm":
+        volumes.remove(host, name)
+    sys.stdout.write(f"{(place or host.volume(name)) if verb == 'inspect' else name}\n")
 
 
 # ---------------------------------------------------------------- exec

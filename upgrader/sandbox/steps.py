@@ -193,13 +193,14 @@ def _series(step: Step) -> list[int]:
 
 
 def _downgrades(step: Step) -> bool:
-    files = store.read_if_there(f"{step.host.dir}/volumes/mariadb.json") or {"series": [0]}
+    files = store.read_if_there(f"{step.host.volume('mariadb')}/series.json") or {"series": [0]}
     return bool(files["series"] > _series(step))
 
 
 def _note_data_files(step: Step) -> None:
     """A newer server converts the data files; an older one does not convert them back."""
-    path = f"{step.host.dir}/volumes/mariadb.json"
+    os.makedirs(step.host.volume("mariadb"), mode=0o700, exist_ok=True)  # noqa: PTH103
+    path = f"{step.host.volume('mariadb')}/series.json"
     files = store.read_if_there(path) or {"series": [0]}
     store.write(path, {"series": max(files["series"], _series(step))})
 

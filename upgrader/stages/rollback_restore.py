@@ -14,6 +14,7 @@ from upgrader.database.manifest import Manifest, must_be_whole
 from upgrader.database.restore import restore
 from upgrader.database.services import database_users, switch
 from upgrader.database.staged import schema_files
+from upgrader.database.throwaway import series
 from upgrader.facts.heads import head_disagreements
 from upgrader.facts.names import release_names
 from upgrader.facts.reading import release_of
@@ -22,6 +23,7 @@ from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts, Code
 from upgrader.stages.base import StageContext, StepFailed
 from upgrader.stages.common import inventory_of, look
+from upgrader.stages.old_server import rebuild
 from upgrader.stages.one_server import leave_one, rejoin
 from upgrader.stages.rollback_redeploy import put_back, redeploy
 
@@ -49,6 +51,8 @@ def work(ctx: StageContext) -> None:
     with ctx.step("configuration") as evidence:
         # before the database servers: recovering them reads it
         evidence.append("; ".join(put_back(ctx)))
+    with ctx.step("database servers of the old series") as evidence:
+        evidence.append(rebuild(ctx, toolchain, inventory, manifest))
     with ctx.step("one database server") as evidence:
         facts, line = leave_one(ctx, toolchain, inventory)
         evidence.append(line)
@@ -90,6 +94,11 @@ def _still_sound(
         {row.database: row.heads for row in facts.heads if row.database not in only},
         release_names(ctx.graph),
     )
+    if _other_series(manifest, facts):
+        raise StepFailed(
+            "the database servers have to be made anew in the old series, which empties all of them: restoring only "
+            "what the hop changed is not possible. No database was touched. Next: upgrader rollback --restore"
+        )
     if loud or others or not only:
         why = found.error or "; ".join(
             [*(f"{name} was written to since the backup, or could not be read" for name in loud), *others]
@@ -99,6 +108,11 @@ def _still_sound(
             "database was touched; the services are stopped. Next: upgrader rollback --restore"
         )
     return f"{', '.join(only)}: nothing was written since the backup; all others are of {ctx.hop.source}"
+
+
+def _other_series(manifest: Manifest, facts: CloudFacts) -> bool:
+    seen = {host.galera.server_version for host in facts.hosts if host.galera and host.galera.server_version}
+    return any(series(version) != series(manifest.server_version) for version in seen if manifest.server_version)
 
 
 def _of_source(
