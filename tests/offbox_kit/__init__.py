@@ -81,3 +81,9 @@ def recording(place: Path) -> Path:
     (folder / "restic").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {folder / "arguments"}\nexec {real} "$@"\n')
     (folder / "restic").chmod(0o755)
     return folder
+
+
+def locks(site: Site) -> list[Path]:
+    """The repository's locks; a lock that is being written has a longer name, and is none yet."""
+    assert site.offbox is not None
+    return [path for path in Path(site.offbox.repository, "locks").iterdir() if len(path.name) == 64]

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.house.tree import REPO
-from tests.offbox_kit import a_set, a_site, again, contents, need
+from tests.offbox_kit import a_set, a_site, again, contents, locks, need
 from upgrader.config import Site
 from upgrader.database.offbox import copy_set
 from upgrader.database.offbox_copies import copies, repository, start_repository
@@ -85,7 +85,7 @@ def test_killed_while_it_copies(site: Site) -> None:
     copied = copy_set(again(site, timeout_seconds=120), folder)
     assert copied.facts["offbox_verified"] == "yes"
     assert [one.verified for one in copies(repository(site))] == [True]
-    assert not any(Path(repository(site).offbox.repository, "locks").iterdir())
+    assert locks(site) == []
 
 
 def test_stopped_by_the_operator(site: Site) -> None:

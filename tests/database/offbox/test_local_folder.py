@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.offbox_kit import PASSWORD, a_set, a_site, again, contents, need, proved, recording
+from tests.offbox_kit import PASSWORD, a_set, a_site, again, contents, locks, need, proved, recording
 from upgrader.config import Site
 from upgrader.database.offbox import copy_set
 from upgrader.database.offbox_copies import copies, repository, start_repository
@@ -172,7 +172,7 @@ def lock_holder(site: Site) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     ends = time.monotonic() + 60
-    while not any(Path(there.offbox.repository, "locks").iterdir()):
+    while not locks(site):
         assert time.monotonic() < ends and process.poll() is None
         time.sleep(0.02)
     return process
@@ -182,10 +182,10 @@ def lock_holder(site: Site) -> subprocess.Popen[bytes]:
 def test_a_lock_of_our_own_dead_process_is_taken_away(site: Site, lock_holder: subprocess.Popen[bytes]) -> None:
     lock_holder.send_signal(signal.SIGKILL)
     lock_holder.wait(60)
-    assert any(Path(repository(site).offbox.repository, "locks").iterdir())
+    assert len(locks(site)) == 1
     copied = copy_set(again(site, timeout_seconds=60), a_set(site))
     assert ids(copied.findings) == ["offbox-verified"]
-    assert not any(Path(repository(site).offbox.repository, "locks").iterdir())
+    assert locks(site) == []
 
 
 @pytest.mark.slow
@@ -198,8 +198,7 @@ def test_a_lock_of_a_living_process_is_left_alone(
         copied = copy_set(site, a_set(site))
         # copies may be made beside each other; only the mark has to wait
         assert ids(copied.findings) == ["offbox-not-marked", "offbox-verified"]
-        held = list(Path(repository(site).offbox.repository, "locks").iterdir())
-        assert len(held) == 1 and str(lock_holder.pid) in str(copied.findings[0])
+        assert len(locks(site)) == 1 and str(lock_holder.pid) in str(copied.findings[0])
     finally:
         lock_holder.kill()
         lock_holder.wait(60)
