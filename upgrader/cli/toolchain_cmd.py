@@ -18,6 +18,9 @@ app = verb_app()
 Release = Annotated[str, typer.Argument(metavar="RELEASE", help="2025.2, or its codename.")]
 Folder = Annotated[str, typer.Option("--dir", metavar="DIR", help="Where toolchains are; the site's by default.")]
 Wheels = Annotated[str, typer.Option("--wheelhouse", metavar="DIR", help="Packages from this folder, no network.")]
+Services = Annotated[
+    bool, typer.Option("--services", help="The services of the release, which `rehearse` runs, not kolla-ansible.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="As one JSON document.")]
 
 
@@ -33,8 +36,12 @@ def build(
     folder: Folder = "",
     wheelhouse: Wheels = "",
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Build anew even if it is whole.")] = False,
+    services: Services = False,
 ) -> None:
     """Build the environment of a release; one that is whole is kept. Takes about half a minute."""
+    if services:
+        _build_services(release, _place(ctx, folder), _wheels(ctx, wheelhouse), rebuild=rebuild)
+        return
     from upgrader.kolla.build import build_toolchain
     from upgrader.kolla.pins import pins_of
 
@@ -48,17 +55,32 @@ def build(
     typer.echo(f"in     {built.dir}")
 
 
+def _build_services(release: str, place: Path, wheels: Path | None, *, rebuild: bool) -> None:
+    from upgrader.graph import load_graph
+    from upgrader.rehearsal.environments import build_services, requirements
+
+    name = load_graph().release(release).id
+    built = build_services(name, place, wheelhouse=wheels, rebuild=rebuild, say=_say)
+    named = requirements(name)
+    typer.echo(f"{name}  keystone {named['keystone']}, nova {named['nova']}, neutron {named['neutron']} and the others")
+    typer.echo(f"in      {built.dir}")
+
+
 @app.command("list")
 def list_(ctx: typer.Context, folder: Folder = "", as_json: AsJson = False) -> None:
     """List the environments that are built."""
     place = _place(ctx, folder)
     found = _found(place)
+    services = _services_found(place)
     if as_json:
-        _print({"schema_version": 1, "kind": "toolchains", "dir": str(place), "toolchains": found})
+        document = {"schema_version": 1, "kind": "toolchains", "dir": str(place), "toolchains": found}
+        _print(document | {"services": services})
         return
     for one in found:
         typer.echo(f"{one['release']}  kolla-ansible {one['kolla_ansible']}, ansible-core {one['ansible_core']}, "
                    f"Python {one['python']}  {one['dir']}")  # fmt: skip
+    for one in services:
+        typer.echo(f"{one['release']}  services, Python {one['python']}  {one['dir']}")
     if not found:
         typer.echo(f"No toolchain is built in {place}.")
         typer.echo("Next:  upgrader toolchain build RELEASE")
@@ -69,6 +91,7 @@ def fetch(
     ctx: typer.Context,
     release: Release,
     wheelhouse: Annotated[str, typer.Option("--wheelhouse", metavar="DIR", help="Folder to fill.")] = "",
+    services: Services = False,
 ) -> None:
     """Fill a wheelhouse with all that building the environment needs, for a machine without a network."""
     from upgrader.errors import UsageError
@@ -82,9 +105,16 @@ def fetch(
             next_command=f"upgrader toolchain fetch {release} --wheelhouse DIR",
             reason="no-wheelhouse",
         )
-    new = fetch_wheels(pins_of(release), wheels, progress=_say)
-    typer.echo(f"{len(new)} new files in {wheels}")
-    typer.echo(f"Next:  upgrader toolchain build {release} --wheelhouse {wheels}")
+    if services:
+        from upgrader.graph import load_graph
+        from upgrader.rehearsal.environments import fetch_service_wheels
+
+        fetched = fetch_service_wheels(load_graph().release(release).id, wheels)
+    else:
+        fetched = fetch_wheels(pins_of(release), wheels, progress=_say)
+    also = " --services" if services else ""
+    typer.echo(f"{len(fetched)} new files in {wheels}")
+    typer.echo(f"Next:  upgrader toolchain build {release}{also} --wheelhouse {wheels}")
 
 
 @app.command()
@@ -153,6 +183,12 @@ def _found(place: Path) -> list[dict[str, Any]]:
         versions = {name: manifest.get(name, "") for name in ("kolla_ansible", "ansible_core", "python")}
         found.append({"release": folder.name, **versions, "lock_sha256": chain.lock_sha256, "dir": str(folder)})
     return found
+
+
+def _services_found(place: Path) -> list[dict[str, str]]:
+    from upgrader.rehearsal.environments import built_services
+
+    return [{"release": one.release, "python": one.python, "dir": str(one.dir)} for one in built_services(place)]
 
 
 def _print(document: dict[str, Any]) -> None:

@@ -40,6 +40,8 @@ class ServiceMigrations(Shape):
     keys: tuple[KeyFolder, ...] = ()
     status: tuple[Text, ...]
     """The service's own check before an upgrade: exit code 0 fine, 1 warnings, 2 failures."""
+    asks_cloud: tuple[Text, ...] = ()
+    """Of the service's own checks those that ask the running cloud or its configuration: a copy cannot answer them."""
     steps: tuple[Step, ...]
 
 

@@ -22,7 +22,7 @@ from upgrader.errors import UpgraderError
 from upgrader.graph.migrations import ServiceMigrations
 from upgrader.rehearsal import desk as desk_program
 from upgrader.rehearsal.environments import Services
-from upgrader.rehearsal.programs import By, Cancelled, Ran, RehearsalCanceled
+from upgrader.rehearsal.programs import By, Cancelled, Ran, RehearsalCanceled, Settings
 
 LOG = "clerk.log"
 _OPEN_SECONDS = 120.0
@@ -71,11 +71,11 @@ class EnvironmentPrograms:
         if self._sockets is not None:
             rmtree(self._sockets, ignore_errors=True)
 
-    def desk(self, service: ServiceMigrations, folder: Path, socket: Path) -> EnvironmentDesk:
+    def desk(self, service: ServiceMigrations, folder: Path, socket: Path, settings: Settings) -> EnvironmentDesk:
         """A fork of the clerk for one service. Raises UpgraderError when the environment's Python does not work."""
-        return EnvironmentDesk(self, service.name, self._connected(service, folder))
+        return EnvironmentDesk(self, service.name, self._connected(service, folder, settings))
 
-    def _connected(self, service: ServiceMigrations, folder: Path) -> socket.socket:
+    def _connected(self, service: ServiceMigrations, folder: Path, settings: Settings) -> socket.socket:
         process, sockets = self._process, self._sockets
         assert process is not None and process.stdin is not None and sockets is not None  # noqa: S101 - entered
         with self._turn, socket.socket(socket.AF_UNIX) as listening:
@@ -84,7 +84,7 @@ class EnvironmentPrograms:
             listening.bind(str(place))
             listening.listen(1)
             listening.settimeout(_OPEN_SECONDS)
-            inside = {"HOME": str(folder), "TMPDIR": str(folder)}
+            inside = {"HOME": str(folder), "TMPDIR": str(folder), **settings}
             try:
                 asked = {"socket": str(place), "folder": str(folder), "env": inside}
                 process.stdin.write(json.dumps(asked) + "\n")

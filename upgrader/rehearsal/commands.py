@@ -41,9 +41,9 @@ class Workplace:
         make_dir(self._inside)
         self._desk: Desk | None = None
         self._count = 0
-        options = keys.unpacked(service, self._inside)
-        self._conf = self._write("service.conf", service.config, options)
-        self._cell = self._write("cell.conf", service.config_cell or service.config, options)
+        self._keys = keys.unpacked(service, self._inside)
+        self._conf = self._write("service.conf", service.config)
+        self._cell = self._write("cell.conf", service.config_cell or service.config)
 
     def __enter__(self) -> Self:
         return self
@@ -51,11 +51,11 @@ class Workplace:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _write(self, name: str, options: Sequence[Option], keys: Sequence[tuple[str, str, str]]) -> Path:
+    def _write(self, name: str, options: Sequence[Option]) -> Path:
         sections: dict[str, list[str]] = {"DEFAULT": [f"state_path = {self._inside}", "use_stderr = true"]}
         for item in options:
             sections.setdefault(item.section, []).append(f"{item.option} = {self.server.url(item.database)}")
-        for section, option, value in keys:
+        for section, option, value in self._keys:
             sections.setdefault(section, []).append(f"{option} = {value}")
         sections["oslo_concurrency"] = [f"lock_path = {self._inside}"]
         path = self._inside / name
@@ -72,7 +72,7 @@ class Workplace:
 
     def told(self, phase: str, command: Sequence[str], *, limit: float) -> tuple[CommandResult, str]:
         """As `run`, with everything the program said."""
-        self._desk = self._desk or self.programs.desk(self.service, self._inside, self.server.socket)
+        self._desk = self._desk or self._open_desk()
         self._count += 1
         log = self.folder / f"{self._count:02}-{command[0]}.log"
         log.touch(mode=0o600)
@@ -88,6 +88,11 @@ class Workplace:
             last_words=_last_words(text),
         )
         return result, text
+
+    def _open_desk(self) -> Desk:
+        # keystone-status asks for its keys before it reads a configuration file; oslo.config reads these always
+        settings = {f"OS_{section}__{option}".upper(): value for section, option, value in self._keys}
+        return self.programs.desk(self.service, self._inside, self.server.socket, settings)
 
     def close(self) -> None:
         """End what the programs were run from; nothing but logs is left."""

@@ -66,7 +66,7 @@ def _child(function: Callable[[], object], argv: list[str], log: str) -> NoRetur
             os.dup2(out, descriptor)
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
-        sys.argv = list(argv)
+        _type(argv)
         try:
             code = _code(function())
         except SystemExit as ended:
@@ -79,6 +79,14 @@ def _child(function: Callable[[], object], argv: list[str], log: str) -> NoRetur
         sys.stderr.flush()
     finally:
         os._exit(code)
+
+
+def _type(argv: list[str]) -> None:
+    """Let the program see its own command line, also where it was looked at once, while something was loaded."""
+    sys.argv[:] = argv
+    checks = sys.modules.get("oslo_upgradecheck.upgradecheck")
+    if checks is not None:
+        checks.main.__defaults__ = (argv[1:], *checks.main.__defaults__[1:])
 
 
 def _end_with_parent() -> None:
@@ -116,6 +124,7 @@ def answered(asked: dict[str, object], loaded: dict[str, Callable[[], object] | 
     program, began = os.path.basename(argv[0]), time.monotonic()  # noqa: PTH119
     try:
         if program not in loaded:
+            sys.argv[:] = argv
             loaded[program] = entry(program)
             gc.freeze()
         load = round(time.monotonic() - began, 3)

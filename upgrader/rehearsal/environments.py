@@ -10,6 +10,7 @@ import hashlib
 import re
 import secrets
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -43,6 +44,11 @@ class Services:
 
     def program(self, name: str) -> Path:
         return self.bin / name
+
+    @property
+    def python(self) -> str:
+        """Version of its Python; empty where the environment is not whole."""
+        return str((read_json(self.dir / MANIFEST).document or {}).get("python", ""))
 
 
 def lock_text(release: str) -> str:
@@ -78,17 +84,21 @@ def locate_services(toolchains_dir: Path, release: str) -> Services:
 
 
 def build_services(
-    release: str, toolchains_dir: Path, *, wheelhouse: Path | None = None, say: Say = lambda _line: None
+    release: str,
+    toolchains_dir: Path,
+    *,
+    wheelhouse: Path | None = None,
+    rebuild: bool = False,
+    say: Say = lambda _line: None,
 ) -> Services:
     """Build the environment, or keep the one that is there and fits. Half a minute with uv, some minutes without.
 
     Raises EnvironmentMissingError (no Python, no space, packages not to be had) and LockedError; what was there
     before is then still there.
     """
-    try:
-        return locate_services(toolchains_dir, release)
-    except EnvironmentMissingError:
-        pass
+    if not rebuild:
+        with suppress(EnvironmentMissingError):
+            return locate_services(toolchains_dir, release)
     wanted = lock_text(release)
     target = Services(release, services_dir(toolchains_dir) / release)
     python = _python(find_interpreters())
@@ -99,10 +109,17 @@ def build_services(
     return target
 
 
-def fetch_service_wheels(release: str, wheelhouse: Path) -> None:
-    """Fill `wheelhouse` with all that `build_services` needs, for the Python of this machine."""
+def built_services(toolchains_dir: Path) -> tuple[Services, ...]:
+    """Every environment that was built whole, by release."""
+    folders = sorted(path.parent for path in services_dir(toolchains_dir).glob(f"2*/{MANIFEST}"))
+    return tuple(Services(folder.name, folder) for folder in folders)
+
+
+def fetch_service_wheels(release: str, wheelhouse: Path) -> tuple[str, ...]:
+    """Fill `wheelhouse` with all that `build_services` needs, for the Python of this machine; the new file names."""
     python = _python(find_interpreters())
     wheelhouse.mkdir(parents=True, exist_ok=True)
+    before = {path.name for path in wheelhouse.iterdir()}
     scratch = wheelhouse / f".fetch-{secrets.token_hex(4)}"
     try:
         inside = make_venv(python.path, scratch)
@@ -111,6 +128,7 @@ def fetch_service_wheels(release: str, wheelhouse: Path) -> None:
         pip(inside, ["wheel", "--no-deps", "--wheel-dir", wheelhouse, "--requirement", lock], None)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    return tuple(sorted({path.name for path in wheelhouse.glob("*.whl")} - before))
 
 
 def _fill(folder: Path, release: str, wanted: str, python: Interpreter, wheelhouse: Path | None, say: Say) -> None:

@@ -20,7 +20,7 @@ from upgrader.durable import make_dir
 from upgrader.errors import ConfigError, EnvironmentMissingError
 from upgrader.graph import load_graph
 from upgrader.graph.migrations import ServiceMigrations
-from upgrader.rehearsal.programs import By, Cancelled, Ran, RehearsalCanceled
+from upgrader.rehearsal.programs import By, Cancelled, Ran, RehearsalCanceled, Settings
 
 LABEL = "upgrader.rehearsal"
 ENGINES = ("docker", "podman")
@@ -51,11 +51,11 @@ class ImagePrograms:
     def __exit__(self, *_: object) -> None:
         """Nothing is left to end: every container ended with its command."""
 
-    def desk(self, service: ServiceMigrations, folder: Path, socket: Path) -> ImageDesk:
+    def desk(self, service: ServiceMigrations, folder: Path, socket: Path, settings: Settings) -> ImageDesk:
         """Raises EnvironmentMissingError when the image is not here and cannot be pulled."""
         image = self.reference(service.container.replace("_", "-"))
         self._must_be_here(image)
-        return ImageDesk(self, image, folder, socket)
+        return ImageDesk(self, image, folder, socket, settings)
 
     def _must_be_here(self, image: str) -> None:
         if image in self._there:
@@ -80,8 +80,9 @@ class ImagePrograms:
 class ImageDesk:
     """Runs one service's commands, a container for each."""
 
-    def __init__(self, programs: ImagePrograms, image: str, folder: Path, socket: Path) -> None:
+    def __init__(self, programs: ImagePrograms, image: str, folder: Path, socket: Path, settings: Settings) -> None:
         self.programs, self.image, self.folder, self.socket = programs, image, folder, socket
+        self.settings = settings
 
     def run(self, argv: Sequence[str], log: Path, limit: float) -> Ran:
         """As `Desk.run`. Raises EnvironmentMissingError when the engine cannot run the container."""
@@ -128,13 +129,8 @@ class ImageDesk:
         ]  # fmt: skip
 
     def _settings(self) -> tuple[str, ...]:
-        return (
-            f"HOME={self.folder}",
-            f"TMPDIR={self.folder}",
-            "LC_ALL=C.UTF-8",
-            "PYTHONWARNINGS=ignore",
-            "COLUMNS=200",
-        )
+        usual = {"HOME": self.folder, "TMPDIR": self.folder, "LC_ALL": "C.UTF-8", "PYTHONWARNINGS": "ignore"}
+        return tuple(f"{name}={value}" for name, value in {**usual, "COLUMNS": "200", **self.settings}.items())
 
     def _await(self, process: subprocess.Popen[bytes], limit: float) -> int | None:
         ends = time.monotonic() + limit

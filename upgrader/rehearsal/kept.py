@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,8 +18,7 @@ REPORT = "report.json"
 
 def new_folder(state_dir: Path) -> Path:
     """A folder for the next rehearsal, private; its name is the rehearsal's id."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    folder = state_dir / FOLDER / f"{stamp}-{secrets.token_hex(2)}"
+    folder = state_dir / FOLDER / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     make_dir(folder.parent.parent, exist_ok=True)
     make_dir(folder.parent, exist_ok=True)
     make_dir(folder)

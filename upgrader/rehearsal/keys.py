@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import secrets
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,10 @@ from upgrader.graph.migrations import ServiceMigrations
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Part of a set → one of its archives of keys. Empty: the source has no keys, as a dump alone."""
+    """Part of a set → one of its archives of keys. Empty: the source has none, as a dump alone.
+
+    Where there are none, random ones are made: programs that only want to find keys when they start are content.
+    """
 
     archives: tuple[tuple[str, Path], ...] = ()
 
@@ -25,15 +30,17 @@ class Keys:
         return cls(tuple((name, folder / part.files[0].path) for name, part in found if part and part.files))
 
     def unpacked(self, service: ServiceMigrations, folder: Path) -> tuple[tuple[str, str, str], ...]:
-        """Unpack the keys the service wants below `folder` (0600); (section, option, folder) to be configured."""
+        """The keys the service wants, below `folder` (0600); (section, option, folder) to be configured."""
         archives = dict(self.archives)
         options = []
         for item in service.keys:
+            place = folder / item.part
+            make_dir(place)
             if item.part in archives:
-                place = folder / item.part
-                make_dir(place)
                 _unpack(archives[item.part], place)
-                options.append((item.section, item.option, str(place)))
+            else:
+                _invent(place)
+            options.append((item.section, item.option, str(place)))
         return tuple(options)
 
 
@@ -47,6 +54,14 @@ def _unpack(archive: Path, folder: Path) -> None:
             name = Path(member.name).name
             content = tar.extractfile(member) if member.isfile() and name.isdigit() else None
             if content is not None:
-                path = folder / name
-                path.touch(mode=0o600)
-                path.write_bytes(content.read())
+                _private(folder / name, content.read())
+
+
+def _invent(folder: Path) -> None:
+    for name in ("0", "1"):
+        _private(folder / name, base64.urlsafe_b64encode(secrets.token_bytes(32)))
+
+
+def _private(path: Path, key: bytes) -> None:
+    path.touch(mode=0o600)
+    path.write_bytes(key)

@@ -5,7 +5,7 @@ A `Programs` is one release's, a `Desk` runs one service's commands one after th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, Self
@@ -14,6 +14,8 @@ from upgrader.graph.migrations import ServiceMigrations
 
 By = Literal["environment", "images"]
 Cancelled = Callable[[], bool]
+Settings = Mapping[str, str]
+"""Variables of a service's environment, besides those that every desk has."""
 
 
 class RehearsalCanceled(Exception):  # noqa: N818 - the operator's wish, not an error
@@ -51,7 +53,7 @@ class Programs(Protocol):
     @property
     def by(self) -> By: ...
 
-    def desk(self, service: ServiceMigrations, folder: Path, socket: Path) -> Desk:
+    def desk(self, service: ServiceMigrations, folder: Path, socket: Path, settings: Settings) -> Desk:
         """A desk for one service; `socket` is the copy's, which its programs have to reach."""
         ...
 

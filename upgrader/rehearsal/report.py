@@ -71,6 +71,8 @@ class ServiceResult(Value):
     check_code: int | None = None
     """0 fine, 1 warnings, 2 failures or no answer; a check that wants a running cloud cannot pass on a copy."""
     check: CommandResult | None = None
+    asks_cloud: tuple[str, ...] = ()
+    """Of these checks no answer counts: they ask the running cloud or its configuration."""
     commands: tuple[CommandResult, ...] = ()
     heads: tuple[tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]], ...] = ()
     """(database, before, after, expected)."""

@@ -79,6 +79,7 @@ def _worked(trial: Trial, hop: Hop, place: Workplace, result: ServiceResult, bef
             "checks": read_checks(told),
             "check_code": check.code,
             "check": check,
+            "asks_cloud": service.asks_cloud,
             "commands": commands,
             "heads": tuple(
                 (name, before.heads.get(name, ()), after.heads.get(name, ()), tuple(expected.get(name, ())))

@@ -27,6 +27,7 @@ def rehearsal_page(report: Rehearsal, *, next_commands: Sequence[str], details: 
     page.line(f"By {_BY[report.by]}, without any network · {seconds(report.seconds)} in all")
     _verdict(page, report)
     _failures(page, report)
+    _foreseen(page, report)
     _unrehearsed(page, report)
     for number, hop in enumerate(report.hops, start=1):
         _hop(page, hop, f"Hop {number} of {len(report.hops)}   {hop.source} → {hop.target}", details)
@@ -98,6 +99,18 @@ def _failures(page: Page, report: Rehearsal) -> None:
             page.line(Span(line, "dim"), indent=2)
 
 
+def _foreseen(page: Page, report: Rehearsal) -> None:
+    """What the rows said before a hop, where no service failed of it."""
+    told = {fault.id for _, service in _failed(report) for fault in service.faults}
+    for hop in report.hops:
+        for fault in hop.foreseen:
+            if fault.id not in told:
+                page.blank()
+                page.line(Span(fault.id, "warn"), f" {hop.target}: {fault.message}")
+                for line in fault.fix:
+                    page.line("fix: ", Span(line, "command"), indent=4)
+
+
 def _unrehearsed(page: Page, report: Rehearsal) -> None:
     if not report.not_rehearsed:
         return
@@ -127,14 +140,27 @@ def _hop(page: Page, hop: HopRehearsal, title: str, details: bool) -> None:
     if len(locking) > len(shown):
         page.line(f"and {len(locking) - len(shown)} more statements that lock (--details)", indent=2)
     for service in hop.services:
-        for name, result, told in service.checks:
-            if result != "Success":
-                words: tuple[Piece, ...] = (Span(f"{service.service}-status ", "warn"), f"{name}: {result}. {told}")
-                page.line(*words, indent=2)
+        _checks(page, service, details)
         if service.way_back.good is False:
             page.line(Span("way back ", "bad"), f"of {service.service}: {service.way_back.message}", indent=2)
         if details:
             _details(page, service)
+
+
+def _checks(page: Page, service: ServiceResult, details: bool) -> None:
+    """What the service's own check has to say; not what only the running cloud could have answered."""
+    name = f"{service.service}-status "
+    if service.check is not None and not service.checks:
+        last = service.check.last_words[-1] if service.check.last_words else f"exit code {service.check_code}"
+        page.line(Span(name, "dim"), f"gave no answer: {last}", indent=2)
+    for check, result, told in service.checks:
+        if result == "Success":
+            continue
+        if check in service.asks_cloud:
+            if details:
+                page.line(Span(name, "dim"), f"{check}: asks the running cloud, a copy cannot answer", indent=2)
+            continue
+        page.line(Span(name, "warn"), f"{check}: {result}. {told}", indent=2)
 
 
 def _row(service: ServiceResult) -> tuple[Piece, ...]:
