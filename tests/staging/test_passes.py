@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine_kit.place import a_plan, site_of
-from tests.journal_kit import entered
+from tests.journal_kit import entered, walk
 from upgrader.config import Site
 from upgrader.errors import RefusedError
 from upgrader.journal import Journal
@@ -28,7 +28,7 @@ from upgrader.staging.passes import (
     when,
 )
 from upgrader.staging.settings import Fingerprint
-from upgrader.states import FORWARD, AttemptState, Event, State
+from upgrader.states import FORWARD, State
 
 HERE = Fingerprint({"a": "1"}, {})
 COPY = {"site": "prod", "lineage": "L", "backup_set": "/b/set", "release": "2024.1"}
@@ -40,22 +40,7 @@ def staging(tmp_path: Path) -> Site:
 
 
 def walked(journal: Journal, plan: Plan, *, until: State = State.HOP_DONE, settings: str = HERE.text()) -> None:
-    """The hop walked as an engine would, up to a state."""
-    journal.begin_run(plan.document(), plan.sha256, "anna", [("2024.1", "2024.2")])
-    journal.begin_hop(0)
-    while True:
-        hop = journal.snapshot().hops[0]
-        if hop.state in (until, State.HOP_DONE):
-            return
-        if hop.state is State.HOLD_BROKER:
-            journal.move(0, Event.SKIP, "engine", "no queue has to be migrated")
-        elif hop.state in (State.HOLD_UPGRADE, State.HOLD_FINALIZE):
-            journal.move(0, Event.APPROVE, "anna", "go")
-        else:
-            attempt = journal.intend(0, hop.state, request_sha256="0" * 64)
-            journal.launched(attempt.id, 1)
-            facts = {SETTINGS: settings} if hop.state is State.REHEARSE else {}
-            journal.finish(attempt.id, AttemptState.SUCCEEDED, Event.SUCCEEDED, schema_started=False, facts=facts)
+    walk.walked(journal, plan, until=until, facts={SETTINGS: settings})
 
 
 @pytest.fixture

@@ -352,6 +352,7 @@ def _command(ctx: StageContext, place: _Place, words: list[str]) -> int:
             )
         except OSError as error:
             raise UpgraderError(f"Staging cannot be driven: {error.strerror}.", cloud=UNTOUCHED) from None
+        failpoint("staging.walking")
         while process.poll() is None:
             if ctx.attempt.cancelled():
                 # staging stops after its own attempt; it is a cloud too
@@ -359,6 +360,7 @@ def _command(ctx: StageContext, place: _Place, words: list[str]) -> int:
                 process.wait()
                 raise StageCanceled("rehearsal")
             time.sleep(0.2)
+    failpoint("staging.walked")
     return process.returncode
 
 
