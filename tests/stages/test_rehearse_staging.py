@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -14,16 +15,29 @@ from tests.journal_kit.walk import walked
 from upgrader.config import Site, load_site
 from upgrader.context import AttemptContext
 from upgrader.errors import RefusedError
+from upgrader.journal.commit import Clock
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import AttemptRequest, CloudFacts, HostFacts, Plan, ReleaseReading
 from upgrader.stages import base, rehearse_staging
 from upgrader.stages.base import StageContext, StepFailed
+from upgrader.staging import passes
 from upgrader.staging.passes import COPY_BEGUN, SETTINGS
 from upgrader.staging.settings import fingerprint
 from upgrader.states import State
 from upgrader.status_read import keep_seen
 
 VIP = "kolla_internal_vip_address"
+
+
+class At(Clock):
+    """A wall clock that stands still."""
+
+    def __init__(self, moment: datetime) -> None:
+        super().__init__()
+        self.moment = moment
+
+    def wall_ns(self) -> int:
+        return int(self.moment.timestamp() * 10**9)
 
 
 def write_site(folder: Path, name: str, vip: str, more: str = "") -> Site:
@@ -62,9 +76,9 @@ class Desk:
         (folder / rehearse_staging.LOG).write_text("Looking at staging\nRefused: The plan has 1 blocker.\n")
         return StageContext(request, self.production, plan or self.plan(), graph(), AttemptContext(folder))
 
-    def walk(self, *, until: State = State.HOP_DONE) -> None:
+    def walk(self, *, until: State = State.HOP_DONE, clock: Clock | None = None) -> None:
         """Staging walks the hop, up to a state."""
-        with entered(self.staging.state_dir) as journal:
+        with entered(self.staging.state_dir, clock=clock) as journal:
             plan = a_plan(journal).model_copy(update={"site": self.staging.name})
             walked(journal, plan, until=until, facts={SETTINGS: fingerprint(self.staging).text()})
 
@@ -108,6 +122,22 @@ def test_the_hop_is_walked_and_recorded(desk: Desk) -> None:
     assert ctx.facts["rehearsal"] == there.run.id
     assert ctx.facts["rehearsal_lineage"] == there.lineage
     assert len(ctx.facts["rehearsal_head"]) == len(ctx.facts["rehearsal_sha256"]) == 64
+
+
+def test_a_walk_is_judged_at_its_end_however_long_it_took(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = datetime.now(UTC) + timedelta(hours=5)
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return later
+
+    def long_walk() -> None:
+        desk.walk(clock=At(later))
+        monkeypatch.setattr(passes, "datetime", Later)
+
+    desk.drive = long_walk
+    rehearse_staging.on_staging(desk.context())
 
 
 def test_a_walk_that_counts_is_not_walked_again(desk: Desk) -> None:

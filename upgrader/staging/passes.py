@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -91,7 +91,8 @@ class Wanted:
     copy: bool
     """The walk has to have been on a copy of this production's databases."""
     max_age_seconds: int
-    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    now: datetime | None = None
+    """The moment to judge at; None: the one of judging, for a walk may take hours."""
 
 
 def standing(staging: Site) -> Standing:
@@ -173,7 +174,7 @@ def _age(walk: Walk, wanted: Wanted) -> list[str]:
     if walk.hop.state is not State.HOP_DONE:
         return []
     ended = when(walk.hop.since)
-    age = wanted.now - ended
+    age = (wanted.now or datetime.now(UTC)) - ended
     if age < timedelta(seconds=-300):
         return [f"staging's walk ended at {walk.hop.since}, which is in the future: a clock is wrong"]
     if age > timedelta(seconds=wanted.max_age_seconds):
