@@ -95,7 +95,7 @@ def answers(folder: Path, **other: Any) -> Callable[[Play], PlayResult]:
             (folder / "arrived" / "ctl1" / name).write_bytes(content)
         ids = wanted["upgrader_images"]["ctl1"]
         shown = {"stdout": "".join(f'{one}\t{{"tags":[],"digests":[]}}\n' for one in ids)}
-        said = {
+        said: dict[str, Any] = {
             DUMP: {"ctl1": {"msg": {"rc": 0, "stdout": text}}},
             IMAGES: {"ctl1": shown},
             ANSWER: {"ctl1": {"msg": {"ok": True}}},

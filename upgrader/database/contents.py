@@ -33,6 +33,8 @@ _TEXT = re.compile(rb"""^\(['"]([^'"]*)['"]""")
 _REPOSITORY = re.compile(rb"""^\(['"]([^'"]*)['"],.*,(\d+)\)$""", re.DOTALL)
 _END = b"-- Dump completed"
 _MODULUS = 1 << 256
+_LARGE = 1024 * 1024
+_VERSIONS = frozenset({"alembic_version", "migrate_version"})
 
 
 class DumpDamaged(Exception):  # noqa: N818 - a finding about a file, which its reader puts into words
@@ -65,8 +67,10 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
 
     Raises EnvironmentMissingError where a .zst file is met without the program zstd.
     """
-    if path.suffix == ".zst":
-        with _zstd(path) as stream:
+    # a program of its own unpacks beside us; small files are not worth a process
+    gzip_program = shutil.which("gzip") if path.suffix == ".gz" and path.stat().st_size > _LARGE else None
+    if path.suffix == ".zst" or gzip_program:
+        with _piped(path, gzip_program or _zstd(path)) as stream:
             yield stream
         return
     with path.open("rb") if path.suffix != ".gz" else gzip.open(path, "rb") as plain:
@@ -76,8 +80,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
             raise DumpDamaged(f"{path.name} is cut off or damaged: {error}") from None
 
 
-@contextmanager
-def _zstd(path: Path) -> Iterator[IO[bytes]]:
+def _zstd(path: Path) -> str:
     program = shutil.which("zstd")
     if program is None:
         raise EnvironmentMissingError(
@@ -85,6 +88,11 @@ def _zstd(path: Path) -> Iterator[IO[bytes]]:
             next_command="apt-get install --no-install-recommends zstd",
             reason="zstd-missing",
         )
+    return program
+
+
+@contextmanager
+def _piped(path: Path, program: str) -> Iterator[IO[bytes]]:
     # its words come on a pipe that is read only after its end: they are one line
     command = [program, "--decompress", "--stdout", "--quiet", "--", str(path)]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -101,7 +109,7 @@ def _zstd(path: Path) -> Iterator[IO[bytes]]:
         process.stderr.close()
         code = process.wait()
     if whole and code:
-        raise DumpDamaged(f"{path.name} is cut off or damaged: {words or f'zstd ended with {code}'}")
+        raise DumpDamaged(f"{path.name} is cut off or damaged: {words or f'{Path(program).name} ended with {code}'}")
 
 
 def read_contents(dump_format: DumpFormat, files: Iterable[Path]) -> Contents:
@@ -120,7 +128,10 @@ def read_contents(dump_format: DumpFormat, files: Iterable[Path]) -> Contents:
             _read_mydumper(path, views, counts, lines)
         else:
             _read_schema(path, counts, lines)
-    tables = {name: TableContent(name=name, rows=one.rows, digest=f"{one.sum:064x}") for name, one in counts.items()}
+    tables = {
+        name: TableContent(name=name, rows=one.rows, digest=f"{one.sum % _MODULUS:064x}")
+        for name, one in counts.items()
+    }
     heads = {row.database: tuple(sorted(row.heads)) for row in schema_heads(lines)}
     return Contents(dict(sorted(tables.items())), heads)
 
@@ -132,7 +143,7 @@ class _Count:
 
     def add(self, text: bytes) -> None:
         self.rows += 1
-        self.sum = (self.sum + int.from_bytes(hashlib.sha256(text).digest(), "big")) % _MODULUS
+        self.sum += int.from_bytes(hashlib.sha256(text).digest(), "big")
 
 
 def _read_schema(path: Path, counts: dict[str, _Count], lines: list[str]) -> None:
@@ -182,8 +193,9 @@ def _read(stream: Iterable[bytes], schema: str, counts: dict[str, _Count], lines
         if inside and line[:1] in (b"(", b","):
             text = line.rstrip(b",;\r\n").lstrip(b",")
             count.add(text)
-            _head(schema, table, text, lines)
-            inside = line.rstrip(b"\r\n")[-1:] != b";"
+            if table in _VERSIONS:
+                _head(schema, table, text, lines)
+            inside = not line.endswith((b";\n", b";\r\n", b";"))
             continue
         inside = False
         if line.startswith(b"DELIMITER "):

@@ -51,7 +51,7 @@ def keep_databases(backup_set: BackupSet, asked: Asked, facts: CloudFacts) -> li
     """Record databases and accounts, or say which part is missing and why."""
     folder = backup_set.folder / "database"
     arrived = folder / "dump.tar"
-    found = sections(str(asked.said.get("stdout", "")))
+    found = sections(f"{asked.said.get('stdout', '')}\n{asked.said.get('after', '')}")
     part = parts.MARIABACKUP if asked.method == "mariabackup" else parts.DATABASES
     try:
         _must_have_answered(asked, found, arrived)

@@ -74,7 +74,7 @@ SQL
 # where the server itself listens
 question_server() { cat <<'SQL'
 -- upgrader: server
-SELECT COALESCE(@@bind_address, ''), @@port;
+SELECT COALESCE(NULLIF(@@bind_address, ''), '-'), @@port;
 SQL
 }
 
