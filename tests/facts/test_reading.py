@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import upgrader
 from tests.cloud_kit.facts import cloud, container, heads_of, host, names
 from upgrader.facts.host import host_facts
 from upgrader.facts.reading import is_kolla, read_release
+from upgrader.graph import load_graph
+from upgrader.model import ReleaseReading, SchemaHead
 
 SERVICES = ("cron", "keystone", "mariadb", "memcached", "neutron_server", "nova_api")
 
@@ -166,3 +170,32 @@ def test_a_foreign_image_under_a_services_name_is_asked_for_not_passed_over() ->
     reading = read_release((one,), (), known)
     assert reading.kind == "unknown"
     assert any("keystone" in line for line in reading.evidence)
+
+
+def interrupted(*items: str, heads: dict[str, tuple[str, ...]]) -> ReleaseReading:
+    rows = tuple(SchemaHead(database=name, heads=known) for name, known in heads.items())
+    structures = {name: frozenset(items) for name in heads}
+    return read_release([controller("ctl1")], rows, names(), structures)
+
+
+def test_a_script_that_was_killed_shows_in_the_structure_alone() -> None:
+    heads = heads_of("2025.1", "neutron")
+    assert interrupted("ports", heads=heads).kind == "exact"
+    reading = interrupted("ports", "subnet_bgp_leak_routes", heads=heads)
+    assert (reading.kind, reading.how) == ("mixed", "container images say 2025.1, database structures do not")
+    assert reading.evidence == (
+        "database neutron: half-migrated: table subnet_bgp_leak_routes of c7f8d9e0f1a2 is there already, but the "
+        "version row is 5c85685d616d + ad80a9f07c5c: that script was interrupted",
+    )
+    assert interrupted(heads=heads).kind == "exact", "nobody said"
+    unknown = interrupted("subnet_bgp_leak_routes", heads={"neutron": ("5c85685d616d", "ffffffffffff")})
+    assert "a revision of no release" in unknown.evidence[0] and len(unknown.evidence) == 1
+
+
+def test_the_question_names_what_the_release_graph_knows() -> None:
+    graph = load_graph()
+    items = {item for marks in graph.marks for item in marks.items if "/" not in item}
+    tables = {item.partition(".")[0] for item in items} | {name for marks in graph.marks for name in marks.tables}
+    text = (Path(upgrader.__file__).parent / "facts" / "marks.sh").read_text()
+    asked = [set(re.findall(r"'([^']+)'", part)) for part in re.findall(r"IN \(\n(.*?)\n  \)", text, re.DOTALL)]
+    assert asked == [tables, {item for item in items if "." in item}]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import upgrader
 from tests.cloud_kit.hosts import has_server
 from upgrader.database.throwaway import Server, programs, throwaway
 from upgrader.errors import EnvironmentMissingError
+from upgrader.facts.server import structures
 from upgrader.graph import load_graph
 from upgrader.rehearsal.faults import HALF, INTERRUPTED, SHOWN, foresee, recognise
 from upgrader.rehearsal.half import half_migrated
@@ -113,3 +116,14 @@ def test_a_copy_that_is_half_migrated(server: Server) -> None:
     finally:
         server.sql("DROP TABLE neutron.porthints; DELETE FROM neutron.alembic_version")
         server.sql("INSERT INTO neutron.alembic_version VALUES ('5c85685d616d'), ('fc153938cdc1')")
+
+
+def test_the_question_to_a_live_cloud_is_one_that_a_server_answers(server: Server) -> None:
+    text = (Path(upgrader.__file__).parent / "facts" / "marks.sh").read_text()
+    asked = text.partition("<<'SQL'\n")[2].partition("\nSQL\n")[0]
+    found = structures("\t".join(row) for row in server.sql(asked))
+    assert found == {
+        "neutron": {"subnets", "subnets.in_use"},
+        "cinder": {"volumes"},
+        "nova": {"instances"},
+    }

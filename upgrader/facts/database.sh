@@ -1,9 +1,10 @@
 # Asks one database server for its Galera state, the version tables, where Keystone is, and, in one place of the
-# cluster, for what the services keep there. Changes nothing. Comes after questions.sh and records.sh.
+# cluster, for what the services keep there. Changes nothing. Comes after questions.sh, marks.sh and records.sh.
 # Expects: servers, how many servers of the cluster are asked in this play.
 galera=$(ask galera)
 printf '%s\n' "$galera"
 ask heads
+ask marks
 ask keystone-endpoint
 
 # One server of a whole cluster is enough, and which one each can tell for itself. Where the cluster is not whole,

@@ -44,6 +44,9 @@ class ReleaseNames:
     revisions: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Database → every revision between the releases: a version row that stays there was left by an unfinished run."""
 
+    unfinished: Callable[[str, tuple[str, ...], frozenset[str]], str] = lambda _database, _heads, _items: ""
+    """Database, its version rows, what its structure shows → the words for a script that never ended, or none."""
+
     def steps(self, database: str) -> frozenset[str]:
         """Revisions that a migration of `database` passes through."""
         return self.revisions.get(database, self.revisions.get(_SAME_HEADS_AS.get(database, database), frozenset()))

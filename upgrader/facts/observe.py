@@ -101,6 +101,7 @@ def facts_of(
     hosts = cloud_hosts(inventory)
     seen = tuple(_host(name, inventory.hosts.get(name, ()), result, answers) for name in hosts)
     rows, error = _heads(answers) if heads else ((), "")
+    believed = _believed(answers) if heads else None
     if heads and not any("mariadb" in host.groups for host in seen):
         error = "the inventory has no host in group mariadb"
     return CloudFacts(
@@ -109,7 +110,7 @@ def facts_of(
         hosts=seen,
         heads=rows,
         heads_error=error,
-        reading=read_release(seen, rows, names),
+        reading=read_release(seen, rows, names, believed.structure if believed else {}),
         observed=_observed(seen, answers, services_of(result, seen, inventory))
         if heads
         else Observed(**observed_hosts(seen)),
@@ -175,11 +176,16 @@ def _doubt(answer: DatabaseAnswer) -> tuple[bool, bool, bool]:
     return not answer.said.get(RECORDS), not answer.healthy, RECORDS in answer.said.failed
 
 
+def _believed(answers: Mapping[str, DatabaseAnswer]) -> DatabaseAnswer | None:
+    """The server whose heads count: one that is whole itself, else any that told them."""
+    readable = [answer for answer in answers.values() if answer.heads is not None]
+    return next((answer for answer in readable if answer.healthy), readable[0] if readable else None)
+
+
 def _heads(answers: Mapping[str, DatabaseAnswer]) -> tuple[tuple[SchemaHead, ...], str]:
     """Heads from the server that is most to be believed; the cluster's others only when it did not answer."""
-    readable = [answer for answer in answers.values() if answer.heads is not None]
-    believed = [answer for answer in readable if answer.healthy]
-    for answer in (*believed, *readable):
-        return answer.heads or (), ""
+    believed = _believed(answers)
+    if believed is not None:
+        return believed.heads or (), ""
     errors = [f"{host}: {answer.error}" for host, answer in answers.items() if answer.error]
     return (), "; ".join(errors) or "no database server answered"

@@ -7,7 +7,7 @@ and what two witnesses say differently is mixed, told host by host.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -92,16 +92,24 @@ def _witness(host: str, container: ContainerFacts, names: ReleaseNames) -> Witne
     return Witness(host, container.name, container.image, tag or label, "tag" if tag else "label", contradiction)
 
 
-def read_release(hosts: Iterable[HostFacts], heads: Iterable[SchemaHead], names: ReleaseNames) -> ReleaseReading:
+def read_release(
+    hosts: Iterable[HostFacts],
+    heads: Iterable[SchemaHead],
+    names: ReleaseNames,
+    structures: Mapping[str, frozenset[str]] | None = None,
+) -> ReleaseReading:
     """The release that runs. Evidence names hosts and containers; nothing is inferred from settings.
+
+    `structures`: what the databases show of migration scripts (`server.structures`), as far as it was asked for.
 
     Hosts that could not be read do not make the others' answers untrue: they are named in the evidence of every
     kind, and whoever needs all hosts has to look at them.
     """
-    hosts = tuple(hosts)
+    hosts, heads = tuple(hosts), tuple(heads)
     seen = witnesses(hosts, names)
     unread = tuple(_unread(host) for host in hosts if not host.reachable or (host.error and not host.containers))
-    look = _Look(seen, own_databases(heads, (witness.service for witness in seen)), names, unread)
+    databases = own_databases(heads, (witness.service for witness in seen))
+    look = _Look(seen, databases, names, unread, _interrupted(databases, names, structures or {}))
     releases = sorted({witness.release for witness in seen if witness.release})
     contradictions = tuple(f"{w.host}: {w.service} ({w.image}): {w.contradiction}" for w in seen if w.contradiction)
     if len(releases) > 1:
@@ -125,6 +133,8 @@ class _Look:
     databases: Heads
     names: ReleaseNames
     unread: tuple[str, ...]
+    interrupted: tuple[str, ...] = ()
+    """Databases whose rows are those of a release, but in which a migration script never ended."""
 
     def reading(
         self, kind: Literal["exact", "mixed", "unknown"], how: str, evidence: Iterable[str] = (), release: str = ""
@@ -139,6 +149,11 @@ class _Look:
 
     def against(self, release: str) -> tuple[str, ...]:
         return tuple(f"database {line}" for line in head_disagreements(release, self.databases, self.names))
+
+
+def _interrupted(databases: Heads, names: ReleaseNames, structures: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+    told = ((name, names.unfinished(name, rows, structures.get(name, frozenset()))) for name, rows in databases.items())
+    return tuple(f"database {name}: {words}" for name, words in sorted(told) if words)
 
 
 def _unread(host: HostFacts) -> str:
@@ -168,7 +183,9 @@ def _checked(look: _Look, release: str) -> ReleaseReading:
     how = "image labels" if all(witness.how == "label" for witness in look.seen) else "container images"
     against = look.against(release)
     if against:
-        return look.reading("mixed", f"{how} say {release}, schema heads do not", against)
+        return look.reading("mixed", f"{how} say {release}, schema heads do not", (*against, *look.interrupted))
+    if look.interrupted:
+        return look.reading("mixed", f"{how} say {release}, database structures do not", look.interrupted)
     checked = sum(1 for database in look.databases if look.names.expected(release, database))
     if checked:
         how += f", agreeing with the schema heads of {checked} database{'' if checked == 1 else 's'}"

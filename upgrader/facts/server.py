@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from upgrader.facts.parse import Sections, pairs, sections
@@ -11,6 +11,7 @@ from upgrader.observed import GaleraFacts
 
 _QUESTIONS = ("galera", "heads", "keystone-endpoint")
 """What the server is asked about itself; other sections of the same output are others' answers."""
+Structures = Mapping[str, frozenset[str]]
 _NO_INDEX = 2**63
 """A server outside of a component tells 18446744073709551615 as its index, which is -1."""
 _HARMLESS = {
@@ -34,6 +35,8 @@ class DatabaseAnswer:
     heads: tuple[SchemaHead, ...] | None
     error: str = ""
     said: Sections = field(default_factory=Sections)
+    structure: Structures = field(default_factory=dict)
+    """Database → tables and `table.column` that say something of migration scripts; empty when nobody said."""
 
     @property
     def healthy(self) -> bool:
@@ -51,7 +54,17 @@ def database_answer(text: str) -> DatabaseAnswer:
         heads=schema_heads(found.get("heads")) if found.read("heads") else None,
         error=error,
         said=found,
+        structure=structures(found.get("marks")),
     )
+
+
+def structures(lines: Iterable[str]) -> Structures:
+    """Rows of the question `marks`: database, and a table or `table.column` in it."""
+    found: dict[str, set[str]] = {}
+    for line in lines:
+        database, _, item = line.partition("\t")
+        found.setdefault(database, set()).add(item.strip())
+    return {database: frozenset(items) for database, items in found.items()}
 
 
 def galera_facts(lines: Iterable[str]) -> GaleraFacts:
