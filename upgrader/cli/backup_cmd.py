@@ -61,6 +61,7 @@ def backup(
     if sum(chosen) > 1 or (any(chosen) and not proof):
         raise UsageError(
             "These options exclude each other, and what a run rests on is proved.",
+            cloud="Nothing was looked at or changed.",
             next_command="upgrader backup --help",
             reason="usage",
         )
