@@ -56,7 +56,7 @@ def test_completion_imports_nothing_heavy() -> None:
 
 def test_completion_completes_verbs() -> None:
     done = upgrader(COMP_WORDS="upgrader st", COMP_CWORD="1", _UPGRADER_COMPLETE="complete_bash")
-    assert done.stdout.split() == ["status"]
+    assert done.stdout.split() == ["status", "staging"]
 
 
 def test_completion_scripts_are_printed_for_every_shell() -> None:
