@@ -23,7 +23,15 @@ def resume(desk: Desk) -> Ending:
     return go_on(desk.session, QUIET, desk.drive)
 
 
-@pytest.mark.parametrize("stage", ["preflight", "backup", "pull", "rehearse", "upgrade", "verify", "soak", "finalize"])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        "preflight",
+        "upgrade",
+        "finalize",
+        *(pytest.param(stage, marks=pytest.mark.slow) for stage in ("backup", "pull", "rehearse", "verify", "soak")),
+    ],
+)
 def test_a_stage_that_was_tried_too_often(desk: Desk, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
     """Its supervisors die of something that a person then mends. `resume` is that person's word to try again."""
     desk.begin()

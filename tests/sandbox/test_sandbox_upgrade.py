@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
 
-from tests.sandbox_kit import configure, containers, dump, kill_play_when, password, play, sql
+from tests.sandbox_kit import ONE_OF_EACH, configure, containers, dump, kill_play_when, password, play, sql
 from upgrader.sandbox import store, world
-from upgrader.sandbox.create import create_sandbox
+from upgrader.sandbox.create import OPTIONAL, create_sandbox
 from upgrader.sandbox.demo import effects, migrations
 from upgrader.sandbox.faults import add_fault, clear_faults
 
@@ -30,7 +30,14 @@ def recap(output: str) -> dict[str, dict[str, int]]:
     return {host: {key: int(count) for key, count in re.findall(r"(\w+)=(\d+)", rest)} for host, rest in lines}
 
 
-def test_a_cloud_goes_to_the_next_release_and_a_second_run_changes_nothing(cloud: Path) -> None:
+@pytest.mark.parametrize(
+    "services", [("neutron", "glance"), pytest.param(OPTIONAL, marks=pytest.mark.slow)], ids=["few", "all"]
+)
+def test_a_cloud_goes_to_the_next_release_and_a_second_run_changes_nothing(
+    tmp_path: Path, services: Collection[str]
+) -> None:
+    cloud = tmp_path / "cloud"
+    create_sandbox(cloud, "2024.1", ONE_OF_EACH, services=services)
     configure(cloud, "2024.2")
     for action in ("precheck", "pull", "upgrade"):
         done = play(cloud, "2024.2", action)
