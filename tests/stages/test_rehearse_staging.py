@@ -14,6 +14,7 @@ from tests.journal_kit import entered
 from tests.journal_kit.walk import walked
 from upgrader.config import Site, load_site
 from upgrader.context import AttemptContext
+from upgrader.database.manifest import BackupSet, Manifest
 from upgrader.errors import RefusedError
 from upgrader.journal.commit import Clock
 from upgrader.kolla.toolchain import Toolchain
@@ -282,5 +283,33 @@ def test_passwords_that_do_not_fit_the_data_are_named_before_anything_is_loaded(
         rehearse_staging.on_staging(ctx)
     assert failed.value.message == "staging's passwords do not fit production's data: nova_database_password"
     assert "secret" not in str(failed.value.findings) + str(ctx.steps)
+    with entered(desk.staging.state_dir) as journal:
+        assert list(journal.events(kinds=(f"note.{COPY_BEGUN}",))) == []
+
+
+def a_set(folder: Path, *databases: str, state: str = "proved") -> Path:
+    heads = tuple((name, ("abc",)) for name in databases)
+    BackupSet.begin(
+        folder, Manifest(site="prod", release="2024.1", made_at="2026-11-22T10:00:00Z", state=state, heads=heads)
+    )
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("made", "error", "words"),
+    [
+        ((("nova",), "unverified"), RefusedError, "is unverified: only a set that was restored goes to staging"),
+        ((("ironic", "nova"), "proved"), StepFailed, "machines of production: ironic: the management controllers"),
+    ],
+)
+def test_sets_that_do_not_go_to_staging(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, made: tuple[tuple[str, ...], str], error: type[Exception], words: str
+) -> None:
+    desk.production.file.write_text(desk.production.file.read_text().replace('"own"', '"copy"'))
+    desk.production = load_site(desk.production.file)
+    monkeypatch.setattr(rehearse_staging, "locate", lambda _site, release: Toolchain(release, desk.root))
+    folder = a_set(desk.root / "set", *made[0], state=made[1])
+    with pytest.raises(error, match=words):
+        rehearse_staging.on_staging(desk.context(backup_set=str(folder)))
     with entered(desk.staging.state_dir) as journal:
         assert list(journal.events(kinds=(f"note.{COPY_BEGUN}",))) == []

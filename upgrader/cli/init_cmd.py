@@ -185,6 +185,15 @@ passwords = {_toml(found.passwords)}
 [staging]
 # The site file of a staging cloud: every hop is rehearsed there before it comes here.
 # site = "../staging/upgrader.toml"
+# database = "copy"        # copy: the hop's backup set is loaded there first; own: staging keeps its own data
+# max_age = "7d"           # a rehearsal there counts that long
+# inventory = "staging-hosts"          # what upgrader staging prepare makes staging's configuration with:
+# overrides_file = "staging.yml"       # settings that staging has in place of production's
+# config = "staging-config"            # files in place of those of the configuration folder
+# passwords = "staging-passwords.yml"  # staging's own; others are made anew
+
+# [staging.overrides]
+# kolla_internal_vip_address = "10.30.0.250"
 
 [backup]
 target = "backups"         # needs room for the databases; holds secrets, kept at mode 0700

@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 from upgrader.config import Site, load_site
+from upgrader.database.manifest import Manifest
 from upgrader.durable import failpoint
 from upgrader.errors import UpgraderError
 from upgrader.facts.names import release_names
@@ -37,7 +38,7 @@ from upgrader.staging.apart import (
     same_interfaces,
     same_site,
 )
-from upgrader.staging.copy import Loading, load_copy
+from upgrader.staging.copy import Loading, load_copy, must_be_proved, reaching_out
 from upgrader.staging.overrides import left_out
 from upgrader.staging.passes import (
     COPY_BEGUN,
@@ -58,6 +59,8 @@ from upgrader.status_read import facts_seen, gather
 from upgrader.survey import built_toolchains, observe_site
 
 LOG = "rehearsal.log"
+REACHES_OUT = "staging-reaches-out"
+"""Name under which an operator accepts that staging runs services which know production's machines."""
 _TOLD = 6
 """Reasons that a message names; all of them are in the step's evidence."""
 
@@ -226,6 +229,7 @@ def _load(ctx: StageContext, place: _Place, set_folder: Path, facts: CloudFacts)
             ],
             evidence=list(foreign),
         )
+    _refuse_reaching_out(ctx, must_be_proved(set_folder))
     note = {"site": ctx.site.name, "lineage": ctx.plan.lineage, "backup_set": str(set_folder)}
     note["release"] = ctx.hop.source
     settings = place.settings[1]
@@ -258,6 +262,23 @@ def _load(ctx: StageContext, place: _Place, set_folder: Path, facts: CloudFacts)
         journal.note(COPY_LOADED, note)
         failpoint("staging.copy_loaded")
     return [finding.message for finding in findings if finding.code is Code.SUCCESS]
+
+
+def _refuse_reaching_out(ctx: StageContext, manifest: Manifest) -> None:
+    """Some services act on machines that their rows name. That staging cannot reach these is for a person to say."""
+    told = reaching_out(manifest)
+    if told and not dict(ctx.request.acceptances).get(REACHES_OUT, ""):
+        raise StepFailed(
+            f"on staging, production's data would act on machines of production: {told[0]}",
+            findings=[
+                _finding(
+                    REACHES_OUT,
+                    f"{len(told)} databases lead out of staging: {'; '.join(told)}",
+                    f"upgrader resume --accept {REACHES_OUT}='staging cannot reach these networks'",
+                )
+            ],
+            evidence=list(told),
+        )
 
 
 # ---------------------------------------------------------------- the walk

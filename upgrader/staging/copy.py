@@ -19,7 +19,7 @@ from upgrader import durable
 from upgrader.config import Site
 from upgrader.database import manifest as parts
 from upgrader.database.configuration import save_configuration
-from upgrader.database.manifest import BackupSet, Manifest, must_be_whole
+from upgrader.database.manifest import BackupSet, Manifest, must_be_whole, read_manifest
 from upgrader.database.restore import restore
 from upgrader.database.services import database_users, switch
 from upgrader.errors import RefusedError, UpgraderError
@@ -36,6 +36,14 @@ PREFIX = "copy-of-"
 """Begins the names of sets made for staging, in staging's backup folder."""
 _PLAYBOOK = Path(__file__).parent / "sanitise.yml"
 _GO = (parts.DATABASES, parts.GRANTS)
+REACHING_OUT = {
+    "ironic": "the management controllers of production's machines, whose power it would switch",
+    "designate": "the name servers that production's zones are written to",
+    "magnum": "production's clusters, which it looks after",
+    "manila": "production's share servers",
+}
+"""Databases whose services work on machines that no column of URLs names (ironic.nodes.driver_info,
+designate.pool_target_options and the like), so that taking addresses out cannot keep staging from them."""
 _ADDRESS = re.compile(r"^[A-Za-z0-9.:\[\]-]+$")
 
 
@@ -82,6 +90,24 @@ def load_copy(loading: Loading, set_folder: Path) -> tuple[Finding, ...]:
     _switch(loading, users, start=True)
     shutil.rmtree(made, ignore_errors=True)
     return tuple(findings)
+
+
+def must_be_proved(set_folder: Path) -> Manifest:
+    """The manifest of a set that was restored somewhere already. Raises RefusedError for any other."""
+    manifest = read_manifest(set_folder)
+    if manifest.state != "proved":
+        raise RefusedError(
+            f"Backup set {set_folder.name} is {manifest.state}: only a set that was restored goes to staging.",
+            cloud="Nothing was changed on staging.",
+            next_command="upgrader backup --for-run",
+            reason="backup-not-proved",
+        )
+    return manifest
+
+
+def reaching_out(manifest: Manifest) -> tuple[str, ...]:
+    """Databases of the set whose services would work on production's machines from staging, each with what on."""
+    return tuple(f"{name}: {REACHING_OUT[name]}" for name, _ in manifest.heads if name in REACHING_OUT)
 
 
 def set_for_staging(loading: Loading, set_folder: Path) -> Path:
