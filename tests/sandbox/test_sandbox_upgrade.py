@@ -11,7 +11,8 @@ import pytest
 
 from tests.sandbox_kit import ONE_OF_EACH, configure, containers, dump, kill_play_when, password, play, sql
 from upgrader.sandbox import store, world
-from upgrader.sandbox.create import OPTIONAL, create_sandbox
+from upgrader.sandbox.blueprint import OPTIONAL, blueprint
+from upgrader.sandbox.create import create_sandbox
 from upgrader.sandbox.demo import effects, migrations
 from upgrader.sandbox.faults import add_fault, clear_faults
 
@@ -57,8 +58,6 @@ def test_a_cloud_goes_to_the_next_release_and_a_second_run_changes_nothing(
 
 
 def test_watched_tasks_have_the_names_of_the_release_graph(cloud: Path) -> None:
-    from upgrader.sandbox.blueprint import blueprint
-
     configure(cloud, "2024.2")
     output = play(cloud, "2024.2", "upgrade", "--list-tasks").stdout
     names = {line.strip().partition(" : ")[2].partition("\tTAGS")[0] for line in output.splitlines() if " : " in line}
