@@ -67,7 +67,7 @@ def execute(host, argv):
         fail(125, "a value in argv")
     if argv[0] in ("mariadb", "mariadb-dump"):
         sys.exit(database(host, argv))
-    if argv[0] in ("ovsdb-client", "rabbitmqctl"):
+    if argv[0] in ("ovs-appctl", "ovsdb-client", "rabbitmqctl"):
         program = host / "programs" / f"{container['name'].lstrip('/')}-{argv[0]}"
         if not program.exists():
             fail(1, f"{argv[0]}: cannot reach the server")

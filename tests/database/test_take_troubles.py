@@ -188,6 +188,19 @@ def test_what_is_no_copy_of_ovn_is_not_kept(cloud: FolderCloud, tmp_path: Path, 
     assert words in failed["ovn-nb"]
 
 
+@pytest.mark.parametrize(("role", "kept"), [("leader", True), ("follower", False), ("candidate", False)])
+def test_a_follower_of_ovn_gives_nothing(cloud: FolderCloud, tmp_path: Path, role: str, kept: bool) -> None:
+    held, failed = state(
+        cloud,
+        tmp_path / "out",
+        "nb",
+        ovn_nb_db__ovs__appctl=f"echo Name: OVN_Northbound; echo Role: {role}; echo Leader: self",
+        ovn_nb_db__ovsdb__client="echo OVSDB JSON x",
+    )
+    assert bool(held) == kept
+    assert failed == ({} if kept else {"ovn-nb": f"its server here is {role}, not the leader"})
+
+
 def test_the_youngest_physical_backup_is_copied_and_an_old_one_is_not(cloud: FolderCloud, tmp_path: Path) -> None:
     volume = cloud.host("ctl1") / "volumes" / "mariadb_backup" / "full-22-11-2026"
     volume.mkdir(parents=True)

@@ -26,9 +26,15 @@ keep() { # NAME PART BEGINS COMMAND…: the output of a command, compressed; it 
   fi
 }
 
-# one server of an OVN database; socket: openstack/kolla-ansible@21.3.0:ansible/roles/ovn-db/tasks/bootstrap-db.yml
+# one server of an OVN database; sockets: openstack/kolla-ansible@21.3.0:ansible/roles/ovn-db/tasks/bootstrap-db.yml.
+# By its own socket a follower gives a backup too, whatever --leader-only says (ovsdb-client 3.1.0), so it is asked first.
 ovn() {
-  keep "$2.db.gz" "ovn-$1" 'OVSDB ' engine exec "ovn_$1_db" ovsdb-client --leader-only --timeout=60 backup "unix:/var/run/ovn/ovn$1_db.sock" "$2"
+  local role
+  role=$(engine exec "ovn_$1_db" ovs-appctl -T 20 -t "/var/run/ovn/ovn$1_db.ctl" cluster/status "$2" 2>/dev/null </dev/null | sed -n 's/^Role: *//p')
+  case "$role" in
+    ''|leader*) keep "$2.db.gz" "ovn-$1" 'OVSDB ' engine exec "ovn_$1_db" ovsdb-client --timeout=120 backup "unix:/var/run/ovn/ovn$1_db.sock" "$2" ;;
+    *) said "ovn-$1" "its server here is $role, not the leader" ;;
+  esac
 }
 
 # the newest full backup in kolla-ansible's volume, if it is as young as it should be; newer releases make folders there
