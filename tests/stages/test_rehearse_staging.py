@@ -19,7 +19,7 @@ from upgrader.errors import RefusedError
 from upgrader.journal.commit import Clock
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import AttemptRequest, CloudFacts, HostFacts, Plan, ReleaseReading
-from upgrader.stages import base, rehearse_staging
+from upgrader.stages import base, rehearse_staging, staging_place
 from upgrader.stages.base import StageContext, StepFailed
 from upgrader.staging import passes
 from upgrader.staging.passes import COPY_BEGUN, SETTINGS
@@ -105,7 +105,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
         return {name: name for name in inventory.read_text().split()}
 
     monkeypatch.setattr(base, "locate", lambda _site, release: Toolchain(release, tmp_path))
-    monkeypatch.setattr(rehearse_staging, "reached", hosts)
+    monkeypatch.setattr(staging_place, "reached", hosts)
     monkeypatch.setattr(rehearse_staging, "observe_site", lambda _site, _graph: made.facts)
     monkeypatch.setattr(rehearse_staging, "_command", command)
     return made

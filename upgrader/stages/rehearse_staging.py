@@ -6,14 +6,10 @@ can be followed, decided on and resumed there. Here only its result is judged an
 
 from __future__ import annotations
 
-import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from upgrader.config import Site, load_site
@@ -23,30 +19,25 @@ from upgrader.errors import UpgraderError
 from upgrader.facts.names import release_names
 from upgrader.journal import acquire, open_journal
 from upgrader.kolla.passwords import secret_values
-from upgrader.kolla.settings import site_settings
 from upgrader.kolla.toolchain import locate
 from upgrader.kolla.vault import Vault
-from upgrader.model import CloudFacts, Code, Finding
+from upgrader.model import CloudFacts, Code
 from upgrader.stages.base import StageCanceled, StageContext, StepFailed
+from upgrader.stages.staging_place import Place, finding
 from upgrader.staging import same
 from upgrader.staging.apart import (
     UNTOUCHED,
-    reached,
     refuse_shared,
-    same_addresses,
-    same_hosts,
     same_interfaces,
     same_site,
 )
 from upgrader.staging.copy import Loading, load_copy, must_be_proved, reaching_out
-from upgrader.staging.overrides import left_out
 from upgrader.staging.passes import (
     COPY_BEGUN,
     COPY_LOADED,
     SETTINGS,
     Standing,
     Walk,
-    Wanted,
     data_of,
     differing,
     holds_copy,
@@ -54,9 +45,9 @@ from upgrader.staging.passes import (
     standing,
 )
 from upgrader.staging.passwords import not_production
-from upgrader.staging.settings import ADDRESSES, addresses_of, fingerprint
+from upgrader.staging.settings import ADDRESSES, fingerprint
 from upgrader.status_read import facts_seen, gather
-from upgrader.survey import built_toolchains, observe_site
+from upgrader.survey import observe_site
 
 LOG = "rehearsal.log"
 REACHES_OUT = "staging-reaches-out"
@@ -73,7 +64,7 @@ def note_settings(ctx: StageContext) -> None:
 def on_staging(ctx: StageContext) -> None:
     """Accept the hop's walk on staging, or have it walked there now. Raises StepFailed when it does not come through,
     RefusedError when staging is not apart from production."""
-    place = _Place(ctx, load_site(_named(ctx)))
+    place = Place(ctx, load_site(_named(ctx)))
     with ctx.step("staging and production are apart") as evidence:
         shared = (*same_site(ctx.site, place.staging), *place.shared())
         refuse_shared(shared)
@@ -100,58 +91,12 @@ def _named(ctx: StageContext) -> Path:
     return ctx.site.staging
 
 
-@dataclass
-class _Place:
-    """The two sites, and what is asked of a walk on staging."""
-
-    ctx: StageContext
-    staging: Site
-
-    @cached_property
-    def settings(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
-        """Production's, staging's."""
-        return site_settings(self.ctx.site).values, site_settings(self.staging).values
-
-    @cached_property
-    def built(self) -> same.Built:
-        """Staging's toolchains with exact versions."""
-        return built_toolchains(self.staging)
-
-    @cached_property
-    def wanted(self) -> Wanted:
-        ctx = self.ctx
-        rules = ctx.site.staging_rules
-        return Wanted(
-            site=ctx.site.name,
-            lineage=ctx.plan.lineage,
-            hop=ctx.hop,
-            parts=same.parts(ctx.plan, ctx.hop, built_toolchains(ctx.site)),
-            settings=fingerprint(ctx.site, read_as=addresses_of(*self.settings)),
-            overrides=left_out(ctx.site),
-            copy=rules.database == "copy",
-            max_age_seconds=rules.max_age_seconds,
-        )
-
-    def shared(self) -> tuple[str, ...]:
-        """What both clouds have, by their settings, inventories and last looks."""
-        toolchain = self.ctx.source_toolchain
-        ours, theirs = (
-            reached(toolchain, site.inventory, site.vault_password_file) for site in (self.ctx.site, self.staging)
-        )
-        found = (*same_addresses(*self.settings), *same_hosts(ours, theirs))
-        return (*found, *same_interfaces(facts_seen(self.ctx.site), facts_seen(self.staging)))
-
-    def command(self, verb: str) -> str:
-        """What an operator types for staging."""
-        return f"upgrader --site {shlex.quote(str(self.staging.file))} {verb}"
-
-
 def _refuse_copied_journal(ctx: StageContext, there: Standing) -> None:
     if there.lineage and there.lineage == ctx.plan.lineage:
         refuse_shared([f"staging's journal is a copy of production's (lineage {there.lineage[:8]})"])
 
 
-def _must_be_ours(place: _Place, there: Standing) -> None:
+def _must_be_ours(place: Place, there: Standing) -> None:
     """An unfinished run there is gone on with only when it is this rehearsal."""
     assert there.run is not None  # noqa: S101 - the caller has looked
     walk = there.walk_of(place.ctx.hop)
@@ -162,9 +107,7 @@ def _must_be_ours(place: _Place, there: Standing) -> None:
     if against:
         raise StepFailed(
             f"staging is in the middle of another run ({there.run.id[:8]}): {'; '.join(against[:_TOLD])}",
-            findings=[
-                _finding("staging-busy", f"staging has an unfinished run: {against[0]}", place.command("status"))
-            ],
+            findings=[finding("staging-busy", f"staging has an unfinished run: {against[0]}", place.command("status"))],
             evidence=against,
         )
 
@@ -172,7 +115,7 @@ def _must_be_ours(place: _Place, there: Standing) -> None:
 # ---------------------------------------------------------------- making staging ready
 
 
-def _ready(ctx: StageContext, place: _Place, there: Standing) -> None:
+def _ready(ctx: StageContext, place: Place, there: Standing) -> None:
     """Staging runs the hop's source release, and holds production's databases where that is wanted."""
     with ctx.step("staging as it is") as evidence:
         facts = _look(ctx, place)
@@ -188,14 +131,14 @@ def _ready(ctx: StageContext, place: _Place, there: Standing) -> None:
         evidence.extend(_load(ctx, place, set_folder, facts))
 
 
-def _look(ctx: StageContext, place: _Place) -> CloudFacts:
+def _look(ctx: StageContext, place: Place) -> CloudFacts:
     facts = observe_site(place.staging, ctx.graph)
     lost = [host for host in facts.hosts if not host.reachable]
     if lost:
         names = ", ".join(host.name for host in lost)
         raise StepFailed(
             f"staging is not reachable: {names}",
-            findings=[_finding("staging-unreachable", f"staging: {names} not reachable", place.command("check"))],
+            findings=[finding("staging-unreachable", f"staging: {names} not reachable", place.command("check"))],
             evidence=[f"{host.name}: {host.error}" for host in lost],
         )
     reading = facts.reading
@@ -205,14 +148,14 @@ def _look(ctx: StageContext, place: _Place) -> CloudFacts:
         mend = f"deploy {ctx.hop.source} on staging again; production's databases are loaded into it afterwards"
         raise StepFailed(
             f"{words}: {mend}",
-            findings=[_finding("staging-release", words, mend)],
+            findings=[finding("staging-release", words, mend)],
             evidence=list(reading.evidence[:8]),
         )
     refuse_shared(same_interfaces(facts_seen(ctx.site), facts))
     return facts
 
 
-def _load(ctx: StageContext, place: _Place, set_folder: Path, facts: CloudFacts) -> list[str]:
+def _load(ctx: StageContext, place: Place, set_folder: Path, facts: CloudFacts) -> list[str]:
     toolchain = locate(place.staging, ctx.hop.source)
     vault = Vault(toolchain, place.staging.vault_password_file) if place.staging.vault_password_file else None
     ctx.attempt.learn(secret_values(place.staging.passwords, vault))
@@ -221,7 +164,7 @@ def _load(ctx: StageContext, place: _Place, set_folder: Path, facts: CloudFacts)
         raise StepFailed(
             f"staging's passwords do not fit production's data: {', '.join(foreign[:_TOLD])}",
             findings=[
-                _finding(
+                finding(
                     "staging-passwords",
                     f"{len(foreign)} passwords come with production's data and differ on staging",
                     "upgrader staging prepare, then deploy staging with it",
@@ -271,7 +214,7 @@ def _refuse_reaching_out(ctx: StageContext, manifest: Manifest) -> None:
         raise StepFailed(
             f"on staging, production's data would act on machines of production: {told[0]}",
             findings=[
-                _finding(
+                finding(
                     REACHES_OUT,
                     f"{len(told)} databases lead out of staging: {'; '.join(told)}",
                     f"upgrader resume --accept {REACHES_OUT}='staging cannot reach these networks'",
@@ -284,7 +227,7 @@ def _refuse_reaching_out(ctx: StageContext, manifest: Manifest) -> None:
 # ---------------------------------------------------------------- the walk
 
 
-def _walk(ctx: StageContext, place: _Place, *, resume: bool) -> None:
+def _walk(ctx: StageContext, place: Place, *, resume: bool) -> None:
     with ctx.step(f"the hop on staging ({place.staging.name})") as evidence:
         evidence.append(f"{'resumed' if resume else 'begun'}; its words are in {LOG}")
         _command(ctx, place, ["resume", "--auto-approve", *_taken_risks(ctx)] if resume else _begin(ctx))
@@ -310,7 +253,7 @@ def _taken_risks(ctx: StageContext) -> list[str]:
     return [word for name, reason in pairs for word in ("--accept", f"{name}={reason}")]
 
 
-def _record(ctx: StageContext, place: _Place, walk: Walk, there: Standing) -> None:
+def _record(ctx: StageContext, place: Place, walk: Walk, there: Standing) -> None:
     """Which walk of which journal it was: with the head, that journal's whole history is bound to this one."""
     ctx.facts |= {
         "rehearsal": walk.run.id,
@@ -323,7 +266,7 @@ def _record(ctx: StageContext, place: _Place, walk: Walk, there: Standing) -> No
     }
 
 
-def _fail(ctx: StageContext, place: _Place, there: Standing, reasons: tuple[str, ...]) -> None:
+def _fail(ctx: StageContext, place: Place, there: Standing, reasons: tuple[str, ...]) -> None:
     """End the step with staging's own condition, finding and next command."""
     report = gather(place.staging)
     log = ctx.attempt.folder / LOG
@@ -339,7 +282,7 @@ def _fail(ctx: StageContext, place: _Place, there: Standing, reasons: tuple[str,
     message = f"the rehearsal on staging did not pass: {condition}{controller}: {why}"
     raise StepFailed(
         message,
-        findings=[_finding("rehearsal-failed", message, next_command, evidence="; ".join(found[:_TOLD]))],
+        findings=[finding("rehearsal-failed", message, next_command, evidence="; ".join(found[:_TOLD]))],
         evidence=[*reasons, *found, f"next: {next_command}", str(log)],
     )
 
@@ -355,11 +298,7 @@ def _staging_findings(staging: Site) -> list[str]:
     return [str(found["message"]) for found in findings if found["code"] == Code.FAILURE]
 
 
-def _finding(identifier: str, message: str, next_command: str, *, evidence: str = "") -> Finding:
-    return Finding(id=identifier, code=Code.FAILURE, message=message, next=next_command, evidence=evidence)
-
-
-def _command(ctx: StageContext, place: _Place, words: list[str]) -> int:
+def _command(ctx: StageContext, place: Place, words: list[str]) -> int:
     """Drive staging in a process of its own; its words go to a log file. Raises StageCanceled."""
     log = ctx.attempt.folder / LOG
     site = str(place.staging.file)
