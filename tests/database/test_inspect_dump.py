@@ -304,10 +304,11 @@ def test_what_mariadb_dump_writes(server: Server, tmp_path: Path, words: tuple[s
 
 
 def mydumped(server: Server, place: Path, *options: str) -> Path:
-    """mydumper 0.10 now and then does not end although its work is done: all its threads and connections are gone."""
+    """mydumper 0.10 now and then does not end, though all its connections are gone: 1 of 40 with its own locks."""
     for attempt in range(5):
         folder = place / f"dumped{attempt}"
         words = ["mydumper", "--user", "root", "--socket", str(server.socket), "--regex", "^(nova|api|heat)\\."]
+        words.append("--trx-consistency-only")
         try:
             subprocess.run([*words, "--outputdir", str(folder), *options], check=True, capture_output=True, timeout=20)
         except subprocess.TimeoutExpired:

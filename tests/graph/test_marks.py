@@ -91,6 +91,24 @@ def test_tables_tell_whose_database_it_is_where_revisions_do_not() -> None:
     assert reading.kind == "half-migrated" and "3 tables are there" in reading.databases[0].note
 
 
+def test_a_revision_that_two_services_share_is_told_by_tables_then_by_name() -> None:
+    files = {
+        name: raw.replace(b"a082b8bb98d0", b"cdeec0c85668") if name.startswith("schema_") else raw
+        for name, raw in read_files(data_folder()).items()
+    }
+    shared = ReleaseGraph(files)
+
+    def service(name: str, *tables: str) -> list[str]:
+        head = SchemaHead(database=name, heads=("cdeec0c85668",))
+        reading = release_of_heads(shared, [head], {name: Structure(tables=frozenset(tables))})
+        return [known.schema_name for known in reading.databases]
+
+    assert service("x", *MARKS["placement"].tables) == ["placement"]
+    assert service("placement", *MARKS["nova_api"].tables) == ["nova_api"]
+    assert service("placement") == ["placement"]
+    assert service("x") == []
+
+
 def swapped(name: str, old: str, new: str) -> Mapping[str, bytes]:
     files = read_files(data_folder())
     assert old.encode() in files[name]
