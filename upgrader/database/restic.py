@@ -135,11 +135,12 @@ class Restic:
     def patiently(self, work: Callable[[], T]) -> T:
         """Do it, again while the repository is locked: by others a while, by a dead process of ours not at all."""
         until = time.monotonic() + self.offbox.timeout_seconds
+        unlocked = False
         while True:
             try:
                 return work()
             except LockedError:
-                self.await_lock(until)
+                unlocked = self.await_lock(until, unlocked=unlocked) or unlocked
 
     def documents(self, *words: str) -> Any:
         """The JSON that a reading command writes, within the time that is for finding the repository."""
@@ -222,23 +223,25 @@ class Restic:
                 found.append(_lock(json.loads(text)))
         return tuple(found)
 
-    def await_lock(self, until: float) -> None:
-        """Take away locks of our own dead processes, else wait a little. Raises LockedError when time is up."""
+    def await_lock(self, until: float, *, unlocked: bool = False) -> bool:
+        """Take away locks of our own dead processes (True; once is enough), else wait a little.
+
+        Raises LockedError when time is up.
+        """
         locks = self.locks()
-        if locks and all(lock.left_behind for lock in locks):
+        if locks and not unlocked and all(lock.left_behind for lock in locks):
             self._once(("unlock",), None, self.offbox.timeout_seconds)
-            return
-        others = [lock for lock in locks if not lock.left_behind]
+            return True
         if time.monotonic() > until:
-            who = "; ".join(str(lock) for lock in others) or "somebody"
             raise LockedError(
-                f"The off-box repository {self.shown} is locked by {who}.",
+                f"The off-box repository {self.shown} is locked by {'; '.join(map(str, locks)) or 'somebody'}.",
                 cloud=LOCAL_STAYS,
                 next_command="wait until that process has ended; where it is dead: restic unlock",
-                details=[str(lock) for lock in others],
+                details=[str(lock) for lock in locks],
                 reason="offbox-locked",
             )
         time.sleep(min(_PATIENT_WITH_LOCKS, max(0.1, until - time.monotonic())))
+        return False
 
 
 # ---------------------------------------------------------------- files

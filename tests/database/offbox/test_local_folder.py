@@ -193,7 +193,9 @@ def test_a_lock_of_a_living_process_is_left_alone(
     site: Site, lock_holder: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = Restic.await_lock
-    monkeypatch.setattr(Restic, "await_lock", lambda there, _until: waiting(there, 0.0))  # as when time is up
+    monkeypatch.setattr(
+        Restic, "await_lock", lambda there, _until, **words: waiting(there, 0.0, **words)
+    )  # as when time is up
     try:
         copied = copy_set(site, a_set(site))
         # copies may be made beside each other; only the mark has to wait
