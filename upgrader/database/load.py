@@ -30,7 +30,7 @@ _WORKERS = 8
 _MIB = 1024 * 1024
 _POOL = (128, 4096)
 _REDO = (64, 1024)
-_SORT = "--innodb-sort-buffer-size=16M"
+SORT = "--innodb-sort-buffer-size=16M"
 
 
 def load_set(server: Server, folder: Path, manifest: Manifest, *, workers: int = 0) -> Loaded:
@@ -119,7 +119,7 @@ def copied(
     must_have_space(parent)
     pool, redo = _memory(manifest)
     if manifest.dump_format != "mariabackup":
-        with throwaway(parent, found, pool=pool, redo=redo, options=(_SORT, *options)) as server:
+        with throwaway(parent, found, pool=pool, redo=redo, options=(SORT, *options)) as server:
             yield Copy(server, load_set(server, folder, manifest, workers=workers))
         return
     part = manifest.part(parts.MARIABACKUP)
