@@ -177,7 +177,7 @@ def test_a_converted_server_cannot_take_the_dump_back(before, now, possible):
     assert possible or "built anew by hand" in told.restore_reasons[0]
 
 
-@pytest.mark.parametrize("others", [(), ("rabbitmq",)])
+@pytest.mark.parametrize("others", [(), ("ovn",)])
 def test_a_dump_that_is_text_goes_into_servers_made_anew(others):
     rows = (row(), store(), *map(store, others))
     told = ways(replace(situation(*rows, before=SERVER, now=NEXT_SERIES, heads="new"), rebuildable=True))
@@ -185,6 +185,13 @@ def test_a_dump_that_is_text_goes_into_servers_made_anew(others):
     if told.restore:
         assert "servers of the old series are made anew" in told.restore_reasons[1]
         assert not told.redeploy
+
+
+@pytest.mark.parametrize(("way", "possible"), [(Way.RESTORE, True), (Way.FORWARD_ONLY, False)])
+def test_a_broker_is_made_anew_where_that_is_its_way_back(way, possible):
+    told = ways(situation(row(), store("rabbitmq", way=way), heads="new"))
+    assert (told.restore, told.redeploy) == (possible, False)
+    assert not possible or "messages that wait in queues are lost" in told.restore_reasons[1]
 
 
 def test_the_best_way():

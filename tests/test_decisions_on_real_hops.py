@@ -50,12 +50,12 @@ def test_an_unknown_server_is_no_reason_to_go_back(server_now: str) -> None:
     assert not ways(situation(hop_of("2025.1", "2025.2", *CONTROL), server_now=server_now)).redeploy
 
 
-def test_a_converted_broker_is_neither_redeployed_nor_restored_by_the_tool() -> None:
+def test_a_converted_broker_is_not_redeployed_on_and_is_made_anew_by_a_restore() -> None:
     hop = hop_of("2025.1", "2025.2", *CONTROL, "rabbitmq")
     servers = {"server_before": "10.11.13-MariaDB", "server_now": "10.11.13-MariaDB"}
     touched = ways(situation(hop, **servers))
-    assert (touched.redeploy, touched.restore, touched.best) == (False, False, Way.FORWARD_ONLY)
-    assert any("rabbitmq" in reason for reason in touched.restore_reasons)
+    assert (touched.redeploy, touched.restore, touched.best) == (False, True, Way.RESTORE)
+    assert any("rabbitmq: made anew with 2025.1" in reason for reason in touched.restore_reasons)
     untouched = ways(situation(hop, **servers, untouched=frozenset({"rabbitmq"})))
     assert (untouched.redeploy, untouched.restore) == (True, True)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from upgrader.model import HopPlan, Way, WayBack
 
-MARIADB = "mariadb"
+MARIADB, BROKER = "mariadb", "rabbitmq"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,17 +149,20 @@ def _restore(situation: Situation) -> tuple[bool, tuple[str, ...]]:
             f"the database server is now {situation.server_now}, it was {situation.server_before}: its files were "
             "converted, and the old server has to be built anew by hand before the dump can be loaded",
         )
-    by_hand = [row for row in converted(situation) if row.service != MARIADB]
+    # a broker is made anew with the old release: it keeps nothing that the services do not declare again
+    anew = [row for row in converted(situation) if row.service == BROKER and row.way is Way.RESTORE]
+    by_hand = [row for row in converted(situation) if row.service != MARIADB and row not in anew]
     if by_hand:
         return False, tuple(
             f"{row.service}: putting the databases back is not enough, and this is not automated: {row.why}"
             for row in by_hand
         )
-    whole = f"backup set {situation.backup_set} is complete"
+    told = [f"backup set {situation.backup_set} is complete"]
+    if anew:
+        told.append(f"{BROKER}: made anew with {situation.hop.source}; messages that wait in queues are lost")
     if other:
-        return True, (
-            whole,
+        told.append(
             f"the database server is now {situation.server_now}, it was {situation.server_before}: servers of the old "
-            "series are made anew for the dump, and the newer ones' data are kept in a volume of their hosts",
+            "series are made anew for the dump, and the newer ones' data are kept in a volume of their hosts"
         )
-    return True, (whole,)
+    return True, tuple(told)

@@ -24,7 +24,8 @@ pytestmark = pytest.mark.slow
 
 STAGE = "stage.rollback_restore"
 STEPS = (
-    "backup set", "stop the services", "configuration", "database servers of the old series", "one database server",
+    "backup set", "stop the services", "configuration", "database servers of the old series",
+    "message brokers of the old series", "one database server",
     "load databases, accounts and keys", "the other database servers rejoin",
     "start what still is of the old release", "kolla-ansible deploy of {0}",
 )  # fmt: skip

@@ -28,7 +28,9 @@ def host(tmp_path: Path) -> Path:
 
 
 def take_away(host: Path) -> subprocess.CompletedProcess[str]:
-    return run_script(host, "database/rebuild.sh", host_root=str(host), kept=KEPT)
+    return run_script(
+        host, "database/rebuild.sh", host_root=str(host), kept=KEPT, store="mariadb", data="/var/lib/mysql"
+    )
 
 
 def kept(host: Path) -> dict[str, str]:

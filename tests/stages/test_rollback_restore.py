@@ -28,6 +28,8 @@ from upgrader.model import (
     Plan,
     ReleaseReading,
     SchemaHead,
+    Way,
+    WayBack,
 )
 from upgrader.observed import GaleraFacts
 from upgrader.runner.base import PlayResult
@@ -64,6 +66,8 @@ class Cloud:
         self.break_at = ""
         self.full = ""
         self.kept: dict[str, dict[str, str]] = {}
+        self.brokers: dict[str, str] = {}
+        """Host → release of its broker, none: it has none; no entry at all: the cloud has no broker."""
 
     @property
     def members(self) -> list[Server]:
@@ -144,9 +148,14 @@ class Cloud:
                     if server.there
                     else []
                 ),
+                *(
+                    [ContainerFacts(name="rabbitmq", image=f"r/kolla/r:{self.brokers[name]}")]
+                    if self.brokers.get(name)
+                    else []
+                ),
                 ContainerFacts(name="keystone", image=f"r/kolla/k:{self.release[name]}", state=self.services[name]),
             )
-            hosts.append(HostFacts(name=name, groups=("mariadb",), containers=containers, galera=galera))
+            hosts.append(HostFacts(name=name, groups=("mariadb", "rabbitmq"), containers=containers, galera=galera))
         rows = self.members[0].rows if self.members else {}
         after = graph().heads(NEW)
         heads = tuple(
@@ -218,6 +227,10 @@ class Place:
         return SimpleNamespace(verdict=True)
 
     def _action(self, _ctx: Any, action: str, *_: Any, tags: tuple[str, ...] = (), **__: Any) -> Any:
+        if tags == ("rabbitmq",):
+            missing = [host for host in HOSTS if not self.cloud.brokers[host]]
+            self.cloud.act("deploy-rabbitmq", lambda: self.cloud.brokers.update(dict.fromkeys(missing, OLD)))
+            return None
         if tags:
             self.cloud.act("deploy-mariadb", self.cloud.bootstrap)
             return None
@@ -231,8 +244,11 @@ class Place:
         return SimpleNamespace(hosts_seen=HOSTS, seconds=1.0)
 
     def _run(self, play: Any) -> PlayResult:
-        if play.name == "take-servers-away":
+        if play.name in ("take-mariadb-away", "take-rabbitmq-away"):
             for host in play.hosts:
+                if "rabbitmq" in play.name:
+                    self.cloud.act(f"broker away {host}", lambda host=host: self.cloud.brokers.update({host: ""}))
+                    continue
                 self.cloud.act(f"take away {host}", lambda host=host: self.cloud.take_away(host))
             return PlayResult(play.name, "successful", 0, stats={}, hosts_seen=tuple(play.hosts))
         said = {}
@@ -293,10 +309,11 @@ ACTIONS = [
     "drop neutron", "keys", "join ctl2", "join ctl3", "deploy",
 ]  # fmt: skip
 STEPS = [
-    "backup set", "stop the services", "configuration", "database servers of the old series", "one database server",
-    "load databases, accounts and keys", "the other database servers rejoin",
-    "start what still is of the old release", f"kolla-ansible deploy of {OLD}", f"containers that only {NEW} has",
-    "restarts that an interruption swallowed", "start what the deployment left stopped",
+    "backup set", "stop the services", "configuration", "database servers of the old series",
+    "message brokers of the old series", "one database server", "load databases, accounts and keys",
+    "the other database servers rejoin", "start what still is of the old release",
+    f"kolla-ansible deploy of {OLD}", f"containers that only {NEW} has", "restarts that an interruption swallowed",
+    "start what the deployment left stopped",
 ]  # fmt: skip
 
 
@@ -441,6 +458,39 @@ def test_broken_off_while_servers_are_made_anew(place: Place, action: str, part:
     assert outcome.verdict == "succeeded", outcome.message
     assert place.cloud.condition() == GOOD
     assert place.cloud.kept == dict.fromkeys(HOSTS, dict.fromkeys(SCHEMAS, "new")), "what was there before all of this"
+
+
+BROKERS = [*(f"broker away {host}" for host in HOSTS), "deploy-rabbitmq"]
+
+
+def with_brokers(place: Place, way: Way = Way.RESTORE) -> None:
+    hop = place.plan.hops[0]
+    row = WayBack(service="rabbitmq", changes_schema=False, way=way, why="its files are converted", enabled=True)
+    hop = hop.model_copy(update={"way_back": (*hop.way_back, row)})
+    place.plan = place.plan.model_copy(update={"hops": (hop,)})
+    place.cloud.brokers = dict.fromkeys(HOSTS, NEW)
+
+
+@pytest.mark.parametrize("cut", ["", *(f"{part} {action}" for part in ("before", "after") for action in BROKERS)])
+def test_brokers_of_the_old_series_are_made_anew(place: Place, cut: str) -> None:
+    with_brokers(place)
+    place.cloud.break_at = cut
+    if cut:
+        with pytest.raises(Crash):
+            place.attempt()
+    outcome = place.attempt()
+    assert outcome.verdict == "succeeded", outcome.message
+    assert place.cloud.brokers == dict.fromkeys(HOSTS, OLD)
+    assert place.cloud.condition() == GOOD
+    place.cloud.done.clear()
+    place.attempt()
+    assert not set(BROKERS) & set(place.cloud.done), "not twice"
+
+
+def test_brokers_whose_files_stay_what_they_are_are_left_alone(place: Place) -> None:
+    with_brokers(place, Way.REDEPLOY)
+    assert place.attempt().verdict == "succeeded"
+    assert not set(BROKERS) & set(place.cloud.done)
 
 
 def test_servers_are_not_made_anew_twice(place: Place) -> None:

@@ -1,7 +1,8 @@
-"""Database servers of the old series again: an older MariaDB does not open what a newer one has written.
+"""Database servers and brokers of the old series again: an older one does not open what a newer one has written.
 
-So the newer servers' data are put aside on their hosts, kolla-ansible of the old release makes new, empty servers, and
-the dump, which is text, is loaded into them. Nothing is deleted: the data stay in a volume that is named.
+So the newer servers' data are put aside on their hosts, and kolla-ansible of the old release makes new, empty servers.
+The dump, which is text, is loaded into MariaDB's; RabbitMQ's users come from the configuration, its queues from the
+services, and the messages of stopped services are worth nothing. Nothing is deleted: data stay in a volume with a name.
 """
 
 from __future__ import annotations
@@ -11,16 +12,21 @@ from pathlib import Path
 from upgrader.database import services
 from upgrader.database.manifest import Manifest
 from upgrader.database.throwaway import series
+from upgrader.decisions import BROKER, MARIADB
 from upgrader.durable import make_dir, read_json, write_json
+from upgrader.facts.names import release_names
 from upgrader.facts.observe import database_hosts, group_hosts_seen
 from upgrader.facts.plays import own_play
+from upgrader.facts.reading import release_of
 from upgrader.kolla.inventory import Inventory
 from upgrader.kolla.toolchain import Toolchain
-from upgrader.model import CloudFacts
+from upgrader.model import CloudFacts, Way
 from upgrader.stages.base import StageCanceled, StageContext, StepFailed
 from upgrader.stages.common import look, run_action
 
 FOLDER = "rebuild"
+_DATA = {MARIADB: "/var/lib/mysql", BROKER: "/var/lib/rabbitmq"}
+"""Where a store's container has its volume (kolla-ansible, roles/*/defaults/main.yml)."""
 _PLAYBOOK = Path(services.__file__).parent / "rebuild.yml"
 
 
@@ -41,9 +47,8 @@ def rebuild(ctx: StageContext, toolchain: Toolchain, inventory: Inventory, manif
     if not begun and not running:
         return "no server answers: the series of its data is not known"
     _keep(record, begun=True)
-    kept = f"mariadb_kept_{ctx.request.run[:8]}_{ctx.request.hop}"
     hosts = group_hosts_seen(facts, "mariadb")
-    _take_away(ctx, toolchain, hosts, kept)
+    kept = _take_away(ctx, toolchain, hosts, MARIADB)
     run_action(ctx, "deploy", toolchain, inventory, hosts=hosts, tags=("mariadb",))
     made = look(ctx, toolchain, inventory)
     _must_be(made, wanted)
@@ -54,14 +59,41 @@ def rebuild(ctx: StageContext, toolchain: Toolchain, inventory: Inventory, manif
     )
 
 
-def _take_away(ctx: StageContext, toolchain: Toolchain, hosts: tuple[str, ...], kept: str) -> None:
+def rebuild_broker(ctx: StageContext, toolchain: Toolchain, inventory: Inventory) -> str:
+    """Make the message brokers anew that the new release's servers have opened, where that is the way back for them.
+
+    May be done again: what is missing or not of the old release is made, the others are left alone.
+    """
+    if not any(
+        row.service == BROKER and row.way is Way.RESTORE and row.enabled is not False for row in ctx.hop.way_back
+    ):
+        return "what it keeps has the same form in both releases"
+    facts = look(ctx, toolchain, inventory, heads=False)
+    names = release_names(ctx.graph)
+    old = {
+        host.name
+        for host in facts.hosts
+        for container in host.containers
+        if container.name == BROKER and release_of(container, names) == ctx.hop.source
+    }
+    hosts = tuple(host for host in group_hosts_seen(facts, BROKER) if host not in old)
+    if not hosts:
+        return f"all of {ctx.hop.source} already"
+    kept = _take_away(ctx, toolchain, hosts, BROKER)
+    run_action(ctx, "deploy", toolchain, inventory, hosts=hosts, tags=(BROKER,))
+    return f"new brokers on {', '.join(hosts)}; what the newer ones kept is there in volume {kept}"
+
+
+def _take_away(ctx: StageContext, toolchain: Toolchain, hosts: tuple[str, ...], store: str) -> str:
+    """The volume in which the data are kept on every host."""
+    kept = f"{store}_kept_{ctx.request.run[:8]}_{ctx.request.hop}"
     play = own_play(
         ctx.site,
         toolchain,
-        "take-servers-away",
+        f"take-{store}-away",
         _PLAYBOOK,
         hosts,
-        values=(("upgrader_kept", kept),),
+        values=(("upgrader_kept", kept), ("upgrader_store", store), ("upgrader_data", _DATA[store])),
         expected=hosts,
         variables=False,
     )
@@ -70,9 +102,10 @@ def _take_away(ctx: StageContext, toolchain: Toolchain, hosts: tuple[str, ...], 
         raise StageCanceled(play.name)
     if not result.verdict:
         raise StepFailed(
-            f"the database servers could not be taken away: {result.message}. What was moved lies in volume {kept} of "
-            "its host; the services stay stopped. Next: upgrader rollback"
+            f"{store} could not be taken away: {result.message}. What was moved lies in volume {kept} of its host; the "
+            "services stay stopped. Next: upgrader rollback"
         )
+    return kept
 
 
 def _must_be(facts: CloudFacts, wanted: str) -> None:

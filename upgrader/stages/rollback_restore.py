@@ -23,7 +23,7 @@ from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts, Code
 from upgrader.stages.base import StageContext, StepFailed
 from upgrader.stages.common import inventory_of, look
-from upgrader.stages.old_server import rebuild
+from upgrader.stages.old_server import rebuild, rebuild_broker
 from upgrader.stages.one_server import leave_one, rejoin
 from upgrader.stages.rollback_redeploy import put_back, redeploy
 
@@ -53,6 +53,8 @@ def work(ctx: StageContext) -> None:
         evidence.append("; ".join(put_back(ctx)))
     with ctx.step("database servers of the old series") as evidence:
         evidence.append(rebuild(ctx, toolchain, inventory, manifest))
+    with ctx.step("message brokers of the old series") as evidence:
+        evidence.append(rebuild_broker(ctx, toolchain, inventory))
     with ctx.step("one database server") as evidence:
         facts, line = leave_one(ctx, toolchain, inventory)
         evidence.append(line)
