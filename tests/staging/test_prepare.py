@@ -192,3 +192,9 @@ def test_nothing_of_production_s_is_written(root: Path) -> None:
     before = {path: path.read_bytes() for path in sorted((root / "site").rglob("*")) if path.is_file()}
     prepare(production, toolchain(production))
     assert {path: path.read_bytes() for path in sorted((root / "site").rglob("*")) if path.is_file()} == before
+
+
+def test_a_host_named_like_a_word_of_the_files_is_no_stranger() -> None:
+    ours = {"controller": "controller", "cmp1": "cmp1", "db": "10.0.0.5"}
+    found = module._strangers({VIP: "10.0.0.250", "kolla_internal_fqdn": "{{ x }}"}, ours, {"cmp1": "10.9.0.1"})
+    assert set(found) == {"10.0.0.250", "10.0.0.5"}

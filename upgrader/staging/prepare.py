@@ -29,6 +29,7 @@ from upgrader.status_read import facts_seen
 
 _CEPH = re.compile(r"(^|/)(ceph[^/]*\.conf|[^/]*\.keyring)$")
 """Files that lead to a storage cluster: with production's, staging would write into production's pools."""
+_TELLING = re.compile(r"[0-9.]")
 _RELEASE = "openstack_release"
 
 
@@ -194,11 +195,16 @@ def _refuse_missing(production: Site, ours: Mapping[str, str], wanted: Mapping[s
 
 
 def _strangers(ours: Mapping[str, str], production: Mapping[str, str], staging: Mapping[str, str]) -> dict[str, str]:
-    """Production's addresses, and its hosts' names and addresses that are not staging's too."""
+    """Production's addresses, and its hosts' names and addresses that are not staging's too. A name without a digit or
+    dot (`controller`) is a word of these files, too, and says nothing."""
     found = {ours[key]: f"production's {key}" for key in ADDRESSES if ours.get(key) and "{{" not in ours[key]}
     theirs = {*staging, *staging.values()}
     for name, address in production.items():
-        found |= {word: f"production's host {name}" for word in (name, address) if word not in theirs}
+        found |= {
+            word: f"production's host {name}"
+            for word in (name, address)
+            if word not in theirs and _TELLING.search(word)
+        }
     return found
 
 
