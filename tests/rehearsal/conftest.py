@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from upgrader.errors import LockedError
 from upgrader.rehearsal.environments import Services, build_services
+
+BUILD_SECONDS = 1800.0
 
 
 @pytest.fixture(scope="session")
@@ -23,4 +27,16 @@ def services_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def services_of(services_root: Path) -> Callable[[str], Services]:
     """Release → its environment; built from PyPI where it is not there (a minute or two)."""
-    return lambda release: build_services(release, services_root)
+    return lambda release: built(release, services_root)
+
+
+def built(release: str, folder: Path) -> Services:
+    """Build it, or wait for the neighbour that is building it."""
+    ends = time.monotonic() + BUILD_SECONDS
+    while True:
+        try:
+            return build_services(release, folder)
+        except LockedError:
+            if time.monotonic() > ends:
+                raise
+            time.sleep(1)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cloud_kit.hosts import has_server
 from upgrader.database.throwaway import Server, programs, throwaway
-from upgrader.errors import EnvironmentMissingError, UpgraderError
+from upgrader.errors import EnvironmentMissingError, RefusedError, UpgraderError
 from upgrader.rehearsal import copies, ddl
 
 pytestmark = pytest.mark.skipif(not has_server(), reason="no MariaDB server is installed")
@@ -68,6 +68,15 @@ def test_no_address_of_another_machine_remains(server: Server) -> None:
     assert urls[0] == "https://localhost:5000/v3" and urls[1] == "http://127.0.0.1:8774/v2.1/%(tenant_id)s"
     assert urls[2] == "http://localhost:9292"
     assert copies.sanitise(server, names)[0] == ("nova_api.cell_mappings", 0), "a second time changes nothing"
+
+
+def test_nothing_is_run_while_an_address_remains(server: Server) -> None:
+    server.sql("CREATE DATABASE odd; CREATE TABLE odd.hooks (url VARCHAR(90) UNIQUE); INSERT INTO odd.hooks VALUES "
+               "('http://a.example/x'), ('http://b.example/x')")  # fmt: skip
+    with pytest.raises(RefusedError, match=r"still names other machines \(odd.hooks.url: 1 row\)") as refused:
+        copies.sanitise(server, ["odd"])
+    assert refused.value.reason == "not-sanitised"
+    server.sql("DROP DATABASE odd")
 
 
 def test_the_server_reaches_no_network_and_refuses_in_its_own_words(server: Server) -> None:

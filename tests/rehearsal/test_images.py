@@ -56,7 +56,9 @@ def service():
 def test_a_command_gets_a_container_without_network(programs: ImagePrograms, tmp_path: Path) -> None:
     log = tmp_path / "1.log"
     with programs:
-        desk = programs.desk(service(), tmp_path / "place", tmp_path / "s" / "socket", {"KEY": "k"})
+        desk = programs.desk(
+            service(), tmp_path / "place", tmp_path / "s" / "socket", {"KEY": "k", "OS_X__KEY_REPOSITORY": "/p/keys"}
+        )
         assert desk.run(["printenv", "KEY"], log, 60).code == 0
         assert desk.run(["sh", "-c", "exit 3"], log, 60).code == 3
     assert log.read_text() == "k\n"
@@ -65,6 +67,7 @@ def test_a_command_gets_a_container_without_network(programs: ImagePrograms, tmp
     for words in ("--rm", "--network none", "--user 0", f"--volume {tmp_path}/place:{tmp_path}/place"):
         assert words in asked[1]
     assert f"--volume {tmp_path}/s:{tmp_path}/s" in asked[1], "the folder of the copy's socket"
+    assert "--volume /p/keys:/etc/glance/keys" in asked[1]
     assert asked[1].endswith("--entrypoint printenv have KEY")
 
 

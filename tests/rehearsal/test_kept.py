@@ -56,12 +56,12 @@ def test_keys_of_the_set_are_private_and_nothing_else_is_unpacked(tmp_path: Path
     keys = Keys((("fernet-keys", key_tar(tmp_path / "f.tar", "fernet-keys")),))
     (tmp_path / "place").mkdir()
     options = keys.unpacked(keystone, tmp_path / "place")
-    assert [option[:2] for option in options] == [("fernet_tokens", "key_repository"), ("credential", "key_repository")]
+    assert [option[0] for option in options] == ["fernet_tokens", "fernet_receipts", "credential"]
     files = sorted(Path(options[0][2]).iterdir())
     assert [path.name for path in files] == ["0", "1"]
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in files)
     assert all(stat.S_IMODE(Path(option[2]).stat().st_mode) == 0o700 for option in options)
-    made_up = sorted(Path(options[1][2]).iterdir())
+    made_up = sorted(Path(options[2][2]).iterdir())
     assert [len(path.read_bytes()) for path in made_up] == [44, 44], "a set without such keys: random ones"
     assert NO_KEYS.unpacked(load_graph().migrations[1], tmp_path) == (), "glance wants none"
 

@@ -19,7 +19,7 @@ from upgrader.graph.migrations import ServiceMigrations
 from upgrader.rehearsal import copies
 from upgrader.rehearsal.clerk import EnvironmentPrograms
 from upgrader.rehearsal.commands import Workplace
-from upgrader.rehearsal.environments import build_services
+from upgrader.rehearsal.environments import Services
 
 PRODUCTION = "10.77.0.5"
 """The address by which every row below would reach production."""
@@ -47,14 +47,12 @@ def services(names: Sequence[str] = ()) -> tuple[ServiceMigrations, ...]:
     return tuple(service for service in load_graph().migrations if not names or service.name in names)
 
 
-def make_fresh(
-    server: Server, release: str, toolchains: Path, folder: Path, wanted: Sequence[ServiceMigrations]
-) -> None:
-    """Databases of the services at `release`, made by its own migrations, with a few rows that name production."""
+def make_fresh(server: Server, environment: Services, folder: Path, wanted: Sequence[ServiceMigrations]) -> None:
+    """Databases of the services at its release, made by its own migrations, with a few rows that name production."""
     for service in wanted:
         for name in service.databases:
             server.sql(f"CREATE DATABASE {name}")
-    with EnvironmentPrograms(build_services(release, toolchains), folder / "programs") as programs:
+    with EnvironmentPrograms(environment, folder / "programs") as programs:
 
         def make(service: ServiceMigrations) -> None:
             with Workplace(folder / f"fresh-{service.name}", server, programs, service) as place:

@@ -90,7 +90,7 @@ class Workplace:
         return result, text
 
     def _open_desk(self) -> Desk:
-        # keystone-status asks for its keys before it reads a configuration file; oslo.config reads these always
+        # beside the configuration file, for a program that asks for its keys before it reads one
         settings = {f"OS_{section}__{option}".upper(): value for section, option, value in self._keys}
         return self.programs.desk(self.service, self._inside, self.server.socket, settings)
 

@@ -22,6 +22,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module, metadata
 from typing import NoReturn
 
@@ -68,6 +69,7 @@ def _child(function: Callable[[], object], argv: list[str], log: str) -> NoRetur
         os.dup2(null, 0)
         _type(argv)
         try:
+            _key_folders()
             code = _code(function())
         except SystemExit as ended:
             code = _code(ended.code)
@@ -87,6 +89,18 @@ def _type(argv: list[str]) -> None:
     checks = sys.modules.get("oslo_upgradecheck.upgradecheck")
     if checks is not None:
         checks.main.__defaults__ = (argv[1:], *checks.main.__defaults__[1:])
+
+
+def _key_folders() -> None:
+    """keystone-status asks where its keys are before it reads any configuration: the answer is made the default."""
+    conf = sys.modules.get("keystone.conf")
+    if conf is None:
+        return
+    conf.configure()
+    for name, value in os.environ.items():
+        if name.startswith("OS_") and name.endswith("__KEY_REPOSITORY"):
+            section = name[len("OS_") : -len("__KEY_REPOSITORY")].lower()
+            conf.CONF.set_default("key_repository", value, group=section)
 
 
 def _end_with_parent() -> None:
@@ -110,7 +124,9 @@ def _await(pid: int, limit: float) -> int | None:
         if done:
             return os.waitstatus_to_exitcode(status)
         if time.monotonic() > ends:
-            os.killpg(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it did not come to a group of its own yet
+                os.killpg(pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             return None
         time.sleep(wait)

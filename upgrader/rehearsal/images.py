@@ -25,6 +25,7 @@ from upgrader.rehearsal.programs import By, Cancelled, Ran, RehearsalCanceled, S
 LABEL = "upgrader.rehearsal"
 ENGINES = ("docker", "podman")
 _WAIT = 0.05
+_KEYS = "__KEY_REPOSITORY"
 _ENGINE_FAILED = 125
 """What docker and podman end with when the container itself could not be run."""
 
@@ -55,7 +56,7 @@ class ImagePrograms:
         """Raises EnvironmentMissingError when the image is not here and cannot be pulled."""
         image = self.reference(service.container.replace("_", "-"))
         self._must_be_here(image)
-        return ImageDesk(self, image, folder, socket, settings)
+        return ImageDesk(self, image, folder, socket, settings, f"/etc/{service.name}")
 
     def _must_be_here(self, image: str) -> None:
         if image in self._there:
@@ -80,9 +81,11 @@ class ImagePrograms:
 class ImageDesk:
     """Runs one service's commands, a container for each."""
 
-    def __init__(self, programs: ImagePrograms, image: str, folder: Path, socket: Path, settings: Settings) -> None:
+    def __init__(
+        self, programs: ImagePrograms, image: str, folder: Path, socket: Path, settings: Settings, usual: str
+    ) -> None:
         self.programs, self.image, self.folder, self.socket = programs, image, folder, socket
-        self.settings = settings
+        self.settings, self.usual = settings, usual
 
     def run(self, argv: Sequence[str], log: Path, limit: float) -> Ran:
         """As `Desk.run`. Raises EnvironmentMissingError when the engine cannot run the container."""
@@ -118,12 +121,15 @@ class ImageDesk:
         """Every container ended with its command."""
 
     def _run_words(self, name: str, program: str) -> list[str]:
-        mounts = (self.folder, self.socket.parent)
+        mounts = {str(folder): folder for folder in (self.folder, self.socket.parent)}
+        # a program that asks for keys before it reads its configuration finds them in the usual place
+        keys = (Path(value) for name, value in self.settings.items() if name.endswith(_KEYS))
+        mounts |= {f"{self.usual}/{folder.name}": folder for folder in keys}
         return [
             "run", "--rm", "--name", name, "--label", LABEL, "--network", "none", "--user", "0",
             # SELinux hosts would keep the container out of both folders, which are not the engine's own
             "--security-opt", "label=disable",
-            *(word for folder in mounts for word in ("--volume", f"{folder}:{folder}")),
+            *(word for place, folder in mounts.items() for word in ("--volume", f"{folder}:{place}")),
             *(word for setting in self._settings() for word in ("--env", setting)),
             "--workdir", str(self.folder), "--entrypoint", program, self.image,
         ]  # fmt: skip

@@ -32,16 +32,13 @@ class Keys:
     def unpacked(self, service: ServiceMigrations, folder: Path) -> tuple[tuple[str, str, str], ...]:
         """The keys the service wants, below `folder` (0600); (section, option, folder) to be configured."""
         archives = dict(self.archives)
-        options = []
-        for item in service.keys:
-            place = folder / item.part
-            make_dir(place)
-            if item.part in archives:
-                _unpack(archives[item.part], place)
+        for part in dict.fromkeys(item.part for item in service.keys):
+            make_dir(folder / part)
+            if part in archives:
+                _unpack(archives[part], folder / part)
             else:
-                _invent(place)
-            options.append((item.section, item.option, str(place)))
-        return tuple(options)
+                _invent(folder / part)
+        return tuple((item.section, item.option, str(folder / item.part)) for item in service.keys)
 
 
 NO_KEYS = Keys()
