@@ -19,7 +19,7 @@ DUMP = rb"""-- MariaDB dump 10.19  Distrib 10.11.6-MariaDB, for debian-linux-gnu
 -- Server version	10.11.6-MariaDB
 
 /*!40101 SET NAMES utf8mb4 */;
-/* a comment over lines:
+/* a comment over lines;
 INSERT INTO `alembic_version` VALUES ('commented');
 */
 CREATE DATABASE /*!32312 IF NOT EXISTS*/ `prod_neutron` /*!40100 DEFAULT CHARACTER SET utf8mb3 */;
@@ -53,6 +53,7 @@ CREATE TABLE `shadow_alembic_version` (
 INSERT INTO `shadow_alembic_version` VALUES ('shadow');
 DELIMITER ;;
 CREATE TRIGGER t BEFORE INSERT ON x FOR EACH ROW BEGIN
+DELETE FROM `x`;
 INSERT INTO `alembic_version` VALUES ('trigger');
 END ;;
 DELIMITER ;
