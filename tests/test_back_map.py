@@ -101,6 +101,18 @@ def test_one_that_is_unsound_spoils_all():
     assert of(found, "neutron").alone and not of(found, "glance").alone and not found.only_changed
 
 
+def test_servers_that_are_made_anew_lose_all_of_it():
+    hop = a_hop(NEUTRON, store())
+    stood = Situation(
+        hop, "crossed", True, {"neutron": NEW}, "set-1", backup_complete=True, server_before="10.11.6-MariaDB",
+        server_now="11.4.2-MariaDB", rebuildable=True,
+    )  # fmt: skip
+    found = back_map(stood, ways(stood), Losses(since="2026-02-01T00:00:00Z", unchanged=ALL))
+    assert (found.best, found.only_changed) == (Way.RESTORE, False)
+    assert "empties all of them" in of(found, "neutron").alone_why
+    assert any("made anew" in reason for reason in found.reasons)
+
+
 def test_what_is_not_known_is_unsound():
     for more in ({"losses": False}, {"error": "no server"}):
         found = told(NEUTRON, heads={"neutron": NEW}, **more)

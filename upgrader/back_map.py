@@ -80,7 +80,8 @@ def back_map(situation: Situation, ways: Ways, found: Losses | None, *, backup_s
     """The map. `found` None: what was written since is not known."""
     rows = _services(situation)
     need = {row.service for row in rows if row.way is Way.RESTORE and row.databases}
-    told = tuple(_with_alone(row, need, rows, found) for row in rows)
+    emptied = series_differ(situation)
+    told = tuple(_with_alone(row, need, rows, found, emptied=emptied) for row in rows)
     judged = [row.alone for row in told if row.service in need]
     best = ways.best
     return BackMap(
@@ -92,7 +93,7 @@ def back_map(situation: Situation, ways: Ways, found: Losses | None, *, backup_s
         backup_set=situation.backup_set,
         backup_state=backup_state,
         losses=found,
-        only_changed=bool(judged) and all(judged) and ways.restore and not series_differ(situation),
+        only_changed=bool(judged) and all(judged) and ways.restore,
     )
 
 
@@ -142,10 +143,14 @@ def _way(situation: Situation, row: WayBack) -> tuple[Way, str]:
     return Way.REDEPLOY, "its schema is the old release's"
 
 
-def _with_alone(row: ServiceWay, need: set[str], rows: Sequence[ServiceWay], found: Losses | None) -> ServiceWay:
+def _with_alone(
+    row: ServiceWay, need: set[str], rows: Sequence[ServiceWay], found: Losses | None, *, emptied: bool
+) -> ServiceWay:
     if row.service not in need:
         return row
     sound, why = _alone(row, rows, found)
+    if emptied:
+        sound, why = False, "the database servers are made anew in the old series, which empties all of them"
     return row.model_copy(update={"alone": sound, "alone_why": why})
 
 
