@@ -74,11 +74,13 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def recording(place: Path) -> Path:
-    """A folder with a `restic` that notes its arguments in `arguments` beside it, then is the real one."""
+    """A folder with a `restic` that notes its arguments and environment beside it, then is the real one."""
     real = shutil.which("restic")
     folder = place / "bin"
     folder.mkdir()
-    (folder / "restic").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {folder / "arguments"}\nexec {real} "$@"\n')
+    (folder / "restic").write_text(
+        f'#!/bin/sh\nprintf "%s\\n" "$@" >> {folder / "arguments"}\nenv >> {folder / "environment"}\nexec {real} "$@"\n'
+    )
     (folder / "restic").chmod(0o755)
     return folder
 

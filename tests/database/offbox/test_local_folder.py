@@ -66,8 +66,9 @@ def test_a_set_is_copied_read_back_and_comes_back(
     assert fetched.folder == folder and contents(folder) == before
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*") if path.is_file()} == {0o600}
     assert {stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "database")} == {0o700}
-    everything = "".join(said) + str(first) + (tools / "arguments").read_text() + "".join(capfd.readouterr())
-    assert PASSWORD not in everything
+    told = [*said, str(first), *capfd.readouterr()]
+    seen = [(tools / name).read_text() for name in ("arguments", "environment")]
+    assert not any(PASSWORD in text for text in (*told, *seen))
 
 
 def test_no_repository_is_made_unasked(tmp_path: Path) -> None:
