@@ -199,6 +199,12 @@ passwords = {_toml(found.passwords)}
 target = "backups"         # needs room for the databases; holds secrets, kept at mode 0700
 database = "logical"       # logical: dump of the service schemas; mariabackup: kolla-ansible's own
 
+[rehearsal]
+# Without a staging cloud every hop is tried on a copy of its backup set on this machine (needs MariaDB's programs).
+# by = "environment"       # environment: the services' programs from PyPI; images: the target's own images
+# workers = 0              # services at once; 0: one for each processor
+# limit = "1h"             # for one command; online migrations of a million rows need that long
+
 [toolchains]
 dir = "toolchains"         # one pinned environment per release is built here
 # wheelhouse = "wheelhouse"  # build without a network from this folder

@@ -76,7 +76,7 @@ class Workplace:
         self._count += 1
         log = self.folder / f"{self._count:02}-{command[0]}.log"
         log.touch(mode=0o600)
-        ran = self._desk.run([command[0], *map(self._filled, command[1:])], log, limit)
+        ran = self._desk.run([command[0], *map(self.filled, command[1:])], log, limit)
         text = log.read_text(errors="replace")
         result = CommandResult(
             phase=phase,
@@ -101,7 +101,8 @@ class Workplace:
             self._desk = None
         shutil.rmtree(self._inside, ignore_errors=True)
 
-    def _filled(self, word: str) -> str:
+    def filled(self, word: str) -> str:
+        """A command's word with what its placeholder stands for here."""
         if word == "$CONF":
             return str(self._conf)
         if word == "$CELL":
