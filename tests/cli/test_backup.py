@@ -111,6 +111,17 @@ def test_a_manifest_that_is_not_the_journals(call: Call, site: Site, run: Run) -
     assert "not the one that the journal recorded" in said.out
 
 
+def test_a_set_of_another_journal(call: Call, site: Site, run: Run) -> None:
+    head = run.journal.snapshot().head
+    for name, known in (("ours", head), ("theirs", "0" * 64)):
+        BackupSet.begin(
+            site.backup_dir / name, Manifest(site=site.name, release="2024.1", made_at=now(), journal_head=known)
+        )
+    run.close()
+    assert "another journal" not in call("--site", site.file, "backup", "--check", "ours").out
+    assert "another journal" in call("--site", site.file, "backup", "--check", "theirs").out
+
+
 def test_a_write_of_the_tool_makes_sets_expire_but_not_the_one_in_use(call: Call, site: Site, run: Run) -> None:
     other, used = whole(site, "other"), whole(site, "used")
     run.stage(State.PREFLIGHT)

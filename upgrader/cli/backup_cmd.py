@@ -102,14 +102,15 @@ def _list(site: Site, given: Invocation, *, as_json: bool) -> None:
 
 
 def _check(site: Site, given: Invocation, name: str, *, as_json: bool) -> None:
-    from upgrader.cli.backup_record import journal_words
+    from upgrader.cli.backup_record import head_findings, journal_words
     from upgrader.database.manifest import check, read_manifest
     from upgrader.database.sets import find_set, set_now
 
     folder = find_set(site, name)
     manifest = read_manifest(folder)
     words = journal_words(site)
-    findings = (*check(folder, manifest), *words.recorded(folder)) or (_as_recorded(manifest),)
+    found = (*check(folder, manifest), *words.recorded(folder), *head_findings(site, manifest))
+    findings = found or (_as_recorded(manifest),)
     last = "" if str(folder) == words.in_use else words.last_write
     one = set_now(folder, site, datetime.now(UTC), last)
     bad = [finding for finding in findings if finding.blocks]

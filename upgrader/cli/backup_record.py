@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from upgrader.config import Site
-from upgrader.database.manifest import manifest_sha256, read_manifest
+from upgrader.database.manifest import Manifest, manifest_sha256, read_manifest
 from upgrader.database.sets import NOTE, last_write, manifest_is_recorded
 from upgrader.errors import RefusedError
 from upgrader.journal import EventRow, HopRow, Journal, open_journal
@@ -49,6 +49,16 @@ def words_of(journal: Journal) -> JournalWords:
     open_run = snapshot.run is not None and snapshot.run.state not in RUN_ENDED
     hop = snapshot.hop if open_run else None
     return JournalWords(events, last_write(events), hop.facts.get("backup_set", "") if hop else "")
+
+
+def head_findings(site: Site, manifest: Manifest) -> tuple[Finding, ...]:
+    """A warning when the set was begun under a journal that is not this one, or not as it was."""
+    if not manifest.journal_head or not exists(site.state_dir):
+        return ()
+    with open_journal(site.state_dir, readonly=True) as journal:
+        known = any(event.h == manifest.journal_head for event in journal.events())
+    words = "this journal does not hold the event that the set was begun after: it is of another journal"
+    return () if known else (Finding(id="backup-other-journal", code=Code.WARNING, message=words),)
 
 
 def waiting_hop(opened: Session) -> HopRow:
