@@ -193,7 +193,7 @@ passwords = {_toml(found.passwords)}
 # passwords = "staging-passwords.yml"  # staging's own; others are made anew
 
 # [staging.overrides]
-# kolla_internal_vip_address = "10.30.0.250"
+#   kolla_internal_vip_address = "10.30.0.250"
 
 [backup]
 target = "backups"         # needs room for the databases; holds secrets, kept at mode 0700
