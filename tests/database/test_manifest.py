@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import stat
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +16,7 @@ from upgrader.database import manifest as parts
 from upgrader.database.manifest import (
     BackupSet,
     Manifest,
+    ProofSummary,
     check,
     must_be_whole,
     now,
@@ -135,3 +138,62 @@ def test_no_cut_of_the_manifest_passes(tmp_path_factory: pytest.TempPathFactory,
     path.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
     with pytest.raises(ConfigError):
         must_be_whole(made.folder)
+
+
+NEW = ("dump_format", "journal_head", "needs", "counted", "tables", "proof")
+
+
+def test_a_set_of_version_1_is_as_good_as_it_was(tmp_path: Path) -> None:
+    made = whole(tmp_path / "set")
+    made.note(server_version="10.11", heads={"nova": ("a",)}, rows={"nova.instances": 3})
+    made.finish()
+    path = made.folder / "manifest.json"
+    document = {name: value for name, value in json.loads(path.read_text()).items() if name not in NEW}
+    path.write_text(json.dumps(document | {"schema_version": 1}))
+    old = must_be_whole(made.folder)
+    assert (old.schema_version, old.dump_format, old.counted, old.tables) == (1, "mariadb-dump", "asked", ())
+    assert old.rows == (("nova.instances", 3),)
+
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("state", "made_at", "last_write", "now_is"),
+    [
+        ("proved", "2026-11-22T11:00:00Z", "", "proved"),
+        ("unverified", "2026-11-22T11:00:00Z", "2026-11-22T10:59:59Z", "unverified"),
+        ("proved", "2026-11-22T11:00:00Z", "2026-11-22T11:00:00Z", "expired"),
+        ("proved", "2026-11-22T09:59:59Z", "", "expired"),
+        ("proved", "yesterday", "", "expired"),
+        ("incomplete", "2026-11-22T09:00:00Z", "", "incomplete"),
+        ("in-progress", "2026-11-22T09:00:00Z", "2026-11-22T11:00:00Z", "in-progress"),
+    ],
+)
+def test_a_set_expires_by_age_and_by_what_was_written_since(
+    state: Any, made_at: str, last_write: str, now_is: str
+) -> None:
+    manifest = Manifest(site="s", release="2025.1", made_at=made_at, state=state)
+    assert manifest.state_now(NOON, timedelta(hours=2), last_write) == now_is
+
+
+def test_only_a_whole_set_is_proved(tmp_path: Path) -> None:
+    proof = ProofSummary(proved_at=now(), server="10.11.6")
+    unfinished = whole(tmp_path / "a")
+    with pytest.raises(UpgraderError, match="in-progress"):
+        unfinished.proved(proof)
+    made = whole(tmp_path / "b")
+    made.finish()
+    made.proved(proof)
+    assert BackupSet.open(made.folder).manifest.state == "proved"
+    made.disproved()
+    assert BackupSet.open(made.folder).manifest.proof is None
+
+
+def test_what_the_cloud_needs_is_missing_by_name(tmp_path: Path) -> None:
+    made = whole(tmp_path / "set")
+    made.demand("ovn", "definitions")
+    assert [finding.message for finding in made.finish()] == [
+        "backup part 'definitions' is missing from set",
+        "backup part 'ovn' is missing from set",
+    ]
