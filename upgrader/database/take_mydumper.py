@@ -94,7 +94,9 @@ def _watch(process: subprocess.Popen[bytes], out: str) -> bool:
 
 def _judge(code: int, said: str) -> int:
     bad = [line for line in said.splitlines() if "CRITICAL" in line or "ERROR" in line or "Error" in line]
-    line = re.sub(r"^\*\* \(mydumper[^)]*\): |^\*\* ", "", bad[0] if bad else "")
+    spoken = [line for line in said.splitlines() if line.strip()]
+    told = bad[:1] or (spoken[-1:] if code else [])
+    line = re.sub(r"^\*\* \(mydumper[^)]*\): |^\*\* ", "", told[0] if told else "")
     reason = re.sub(r"^CRITICAL \*\*: [\d:.]+: ", "", line).strip()
     if code and _NO_WAY.search(said):
         return _leave(NOT_FROM_HERE, reason)
