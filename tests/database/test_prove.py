@@ -308,6 +308,7 @@ def test_killed_at_any_step_the_next_proof_ends_the_same(source: Source, work: P
     assert read_manifest(made.folder).state == "proved"
 
 
+@pytest.mark.slow
 def test_the_proof_is_written_before_the_state_that_names_it(source: Source, work: Path) -> None:
     made = source.set()
     seen: list[str] = []
