@@ -62,6 +62,10 @@ def test_rules_remove_what_nobody_needs() -> None:
     every = [kept("a", 40, proved=True), kept("b", 30), kept("c", 20), kept("half", 15, counts=False), kept("d", 1)]
     assert [one.set_name for one in removable(every, last=1, needed=(), now=NOW)] == ["b", "c", "half"]
     assert [one.set_name for one in removable(every, last=2, needed=(), now=NOW)] == ["b"]
+    unread = [kept("a", 40, proved=True, counts=False), kept("b", 30, proved=True), kept("c", 20), kept("d", 1)]
+    assert [one.set_name for one in removable(unread, last=1, needed=(), now=NOW)] == ["a", "c"]
+    later = [kept("a", 40, proved=True), kept("b", 30, proved=True, counts=False), kept("c", 20), kept("d", 1)]
+    assert [one.set_name for one in removable(later, last=1, needed=(), now=NOW)] == ["c"]
     month = timedelta(days=25)
     assert [one.set_name for one in removable(every, within=month, needed=(), now=NOW)] == ["b"]
     assert removable(every, needed=(), now=NOW) == ()
