@@ -197,7 +197,10 @@ passwords = {_toml(found.passwords)}
 
 [backup]
 target = "backups"         # needs room for the databases; holds secrets, kept at mode 0700
-database = "logical"       # logical: dump of the service schemas; mariabackup: kolla-ansible's own
+database = "logical"       # logical: mydumper where it is installed here, else mariadb-dump; mariabackup: Kolla's own
+# max_age = "24h"          # how old a set may be that an upgrade rests on
+# address = "10.0.0.11:3306"   # where mydumper reaches the database from here, if not where the server listens
+# mariadb_programs = "/opt/mariadb-10.11/bin"   # programs of the cloud's MariaDB series, if not the ones on the path
 
 [rehearsal]
 # Without a staging cloud every hop is tried on a copy of its backup set on this machine (needs MariaDB's programs).
