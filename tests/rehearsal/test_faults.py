@@ -136,15 +136,10 @@ def test_cinder_stops_at_rows_without_use_quota(cloud: Cloud) -> None:
 
     # the first fix looks at rows in use only, as the second says
     cloud.must("2023.1", "cinder", ["online"])
-    assert only(foresee(server, hop) if not half_migrated(server, GRAPH) else recognise_rows(server, hop)).count == 1
+    assert only([fault for fault in foresee(server, hop) if fault.id != HALF]).count == 1
     server.sql("UPDATE cinder.volumes SET use_quota = 1 WHERE deleted = 1 AND use_quota IS NULL")
     assert recognise(server, SERVICES["cinder"], cloud.must("2024.1", "cinder"), hop=hop) == ()
     assert foresee(server, hop) == ()
-
-
-def recognise_rows(server: Server, hop: object) -> list[Fault]:
-    """What is foreseen besides that the copy is half-migrated by now."""
-    return [fault for fault in foresee(server, hop) if fault.id != HALF]  # type: ignore[arg-type]
 
 
 def test_neutron_stops_at_a_second_ha_network(cloud: Cloud) -> None:
@@ -187,9 +182,8 @@ def test_nova_leaves_instances_without_a_compute_node(cloud: Cloud) -> None:
     assert (told.id, told.count) == ("nova-instances-without-compute-node", 2)
     result = cloud.must("2024.1", "nova", ["online"])
     assert result.commands[-1].code == 0, "the program itself says nothing"
-    assert ("populate_instance_compute_id", 3, 1) in result.commands[-1].batches or any(
-        name == "populate_instance_compute_id" and needed > done for name, needed, done in result.commands[-1].batches
-    )
+    left = [batch for batch in result.commands[-1].batches if batch[0] == "populate_instance_compute_id"]
+    assert left and left[0][1] > left[0][2]
     found = only(recognise(server, SERVICES["nova"], result, hop=hop))
     assert (found.id, found.count) == (told.id, 2)
     assert "instances: uuid=i2 host=gone node=gone.example state=in use" in found.rows
@@ -208,7 +202,7 @@ def test_keystone_2025_2_does_not_apply_its_own_migration(cloud: Cloud) -> None:
     with cloud.place("2025.2", "keystone") as place:
         check = place.run("check", ["keystone-manage", "--config-file", "$CONF", "db_sync", "--check"], limit=LIMIT)
     assert check.code == 0
-    assert read_copy(server, GRAPH).databases[-1].kind in {"complete", "empty"}
+    assert half_migrated(server, GRAPH) == ()
     server.sql("CREATE INDEX idx_project_id ON keystone.project_endpoint_group (project_id)")
     assert "idx_project_id" in half_migrated(server, GRAPH)[0].note
 
@@ -296,9 +290,9 @@ def test_a_migration_killed_inside_a_script(cloud: Cloud, tmp_path: Path, servic
     assert "compute_id of instances" in inspection.databases[0].note
 
 
-@pytest.mark.parametrize("release", ["2023.1", "2024.1", "2025.1", "2025.2"])
+@pytest.mark.parametrize("release", ["2023.1", "2025.2"])
 def test_a_whole_schema_is_not_called_half_migrated(release: str, cloud: Cloud) -> None:
-    """Tables and indexes of real schemas, against the marks in the release graph."""
+    """Tables and indexes of real schemas, against the marks: before all of them, and after most."""
     for service in SERVICES:
         cloud.must(release, service)
     reading = read_copy(cloud.server, GRAPH)
