@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow test-published lint lab-test lab-test-wide bench clean
+.PHONY: demo test test-slow test-published test-databases lint lab-test lab-test-wide bench clean
 demo: $(READY)
 	$(VENV)/bin/upgrader demo
 
@@ -17,6 +17,11 @@ test-slow: $(READY)
 # The slow tests that every change has to pass: the graph against PyPI, the fifteen random kills.
 test-published: $(READY)
 	$(VENV)/bin/python -m pytest -n 2 -m slow tests/release_graph tests/crash/test_kills.py
+
+# Real MariaDB, mydumper, restic and its servers; the real migrations of five services over two hops.
+test-databases: $(READY)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[objectstore]'
+	$(VENV)/bin/python -m pytest -n 2 -m slow tests/database tests/rehearsal/test_two_hops.py
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
