@@ -15,7 +15,7 @@ from upgrader.config import Site, load_site
 from upgrader.journal import Snapshot, open_journal
 from upgrader.sandbox import store
 from upgrader.sandbox.create import create_sandbox
-from upgrader.sandbox.faults import add_fault, clear_faults
+from upgrader.sandbox.faults import add_fault
 from upgrader.states import State
 
 pytestmark = pytest.mark.slow
@@ -98,14 +98,13 @@ def test_production_s_databases_walk_on_staging_and_the_walk_counts(clouds: Clou
 
 
 def test_a_failed_walk_is_told_and_gone_on_with(clouds: Clouds) -> None:
-    add_fault(clouds.root / "staging", "unhealthy", container="keystone", release="2024.2")
+    add_fault(clouds.root / "staging", "fail", action="upgrade", message="No space left on device", times=1)
     run = clouds.upgrader("run", "--to", "2024.2")
     assert run.returncode == 6, run.stderr
     assert [state_of(clouds.production), state_of(clouds.staging)] == [State.FAILED_CLEAN, State.DECIDE]
     assert "the rehearsal on staging did not pass: staging is decision at decide of 2024.1→2024.2" in run.stderr
     assert f"upgrader --site {clouds.staging.file} resume" in run.stderr
     first = seen(clouds.staging).run
-    clear_faults(clouds.root / "staging")
     resumed = clouds.upgrader("resume")
     assert resumed.returncode == 9, resumed.stderr
     assert count(clouds.staging, "run_begun") == count(clouds.staging, "note.staging_copy_loaded") == 1
