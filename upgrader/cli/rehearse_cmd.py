@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from upgrader.cli.verb import Invocation, invocation, say, silent, verb_app, with_site
-from upgrader.errors import FailedCleanError, UsageError
+from upgrader.errors import FailedCleanError, InterruptedRunError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,20 +104,54 @@ def _made(
     elif not dump.is_file():
         raise UsageError(f"There is no dump {dump}.", next_command="upgrader rehearse --set DIR", reason="no-dump")
     made = new_folder(site.state_dir)
-    job = _job(site, CopySource(folder, dump.absolute() if dump else None, site.mariadb_programs), made, by, narrate)
+    stop: list[bool] = []
+    job = _job(
+        site,
+        CopySource(folder, dump.absolute() if dump else None, site.mariadb_programs),
+        made,
+        by,
+        narrate,
+        lambda: bool(stop),
+    )
     from dataclasses import replace
 
-    report = rehearse_path(replace(job, graph=graph, start=source, target=to))
+    with _interruptible(stop):
+        report = rehearse_path(replace(job, graph=graph, start=source, target=to))
     narrate(f"report: {keep(report, made)}")
     return report
 
 
-def _job(site: Site, source: object, folder: Path, by: str, narrate: Callable[[str], None]) -> Job:
+@contextmanager
+def _interruptible(stop: list[bool]) -> Iterator[None]:
+    """The first Ctrl-C ends what runs on the copy and takes the copy away; the second ends this process."""
+    from upgrader.rehearsal.programs import RehearsalCanceled
+
+    def interrupt(*_: object) -> None:
+        stop.append(True)
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    except RehearsalCanceled:
+        raise InterruptedRunError(
+            "The rehearsal was stopped.",
+            cloud="Nothing of the cloud was looked at or changed; the copy is gone.",
+            next_command="upgrader rehearse",
+            reason="rehearsal-stopped",
+        ) from None
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _job(
+    site: Site, source: object, folder: Path, by: str, narrate: Callable[[str], None], stopped: Callable[[], bool]
+) -> Job:
     from upgrader.rehearsal.of_site import job_of
     from upgrader.rehearsal.source import CopySource
 
     assert isinstance(source, CopySource)  # noqa: S101
-    return job_of(site, source, folder, by=by, say=narrate)
+    return job_of(site, source, folder, by=by, say=narrate, cancelled=stopped)
 
 
 def _list(site: Site, given: Invocation, *, as_json: bool) -> None:
