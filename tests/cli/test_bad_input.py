@@ -11,6 +11,7 @@ import json
 import os
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,10 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    folder = tmp_path / "site"
+    return made_site(tmp_path / "site")
+
+
+def made_site(folder: Path) -> Site:
     (folder / "kolla" / "globals.d").mkdir(parents=True)
     (folder / "upgrader.toml").write_text(SITE)
     (folder / "kolla" / "globals.yml").write_text("openstack_release: 2024.1\n")
@@ -222,17 +226,16 @@ def test_a_missing_inventory(call: Call, site: Site) -> None:
 
 
 @pytest.fixture
-def open_site(site: Site) -> Iterator[Site]:
-    """The site where somebody without rights can come to it; skipped where nobody else can be had."""
+def open_site() -> Iterator[Site]:
+    """A site where somebody without rights can come to it; skipped where nobody else can be had.
+
+    Not in pytest's own folder: that one is closed again by whoever comes to its end first.
+    """
     if not ROOT:
         pytest.skip("needs root, to become somebody without rights")
-    closed = [folder for folder in site.file.parents if folder.stat().st_mode & 0o005 != 0o005]
-    modes = {folder: folder.stat().st_mode for folder in closed}
-    for folder in closed:
-        folder.chmod(0o755)
-    yield site
-    for folder, mode in modes.items():
-        folder.chmod(mode)
+    with tempfile.TemporaryDirectory(prefix="upgrader-open-") as folder:
+        Path(folder).chmod(0o755)
+        yield made_site(Path(folder) / "site")
 
 
 @pytest.fixture
