@@ -21,7 +21,7 @@ test-published: $(READY)
 # Real MariaDB, mydumper, restic and its servers; the real migrations of five services over two hops.
 test-databases: $(READY)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[objectstore]'
-	$(VENV)/bin/python -m pytest -n 2 -m slow tests/database tests/rehearsal/test_two_hops.py
+	$(VENV)/bin/python -m pytest -n 2 -m slow tests/database tests/cli/test_backup.py tests/rehearsal/test_two_hops.py
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
