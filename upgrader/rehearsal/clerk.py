@@ -108,7 +108,8 @@ class EnvironmentPrograms:
     def _environment(self) -> Mapping[str, str]:
         return {
             "PATH": f"{self.services.bin}:/usr/bin:/bin",
-            "HOME": str(self.folder),
+            # what is loaded for all keeps its caches there (stevedore does); they go with it
+            "HOME": str(self._sockets),
             "LC_ALL": "C.UTF-8",
             "PYTHONWARNINGS": "ignore",
             "COLUMNS": "200",
