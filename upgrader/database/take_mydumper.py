@@ -13,7 +13,9 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TextIO
 
 NOT_FROM_HERE = 3
@@ -22,6 +24,8 @@ GUARD_SECONDS = 60
 CONNECT_SECONDS = 10
 ROOM = 1024 * 1024
 """Bytes that have to stay free on the disk that is written to; below that it counts as full."""
+STALL_SECONDS = 600
+"""Seconds without a byte written after which it is taken for hung: 0.10.0 does so at its end now and then."""
 _NO_WAY = re.compile(
     r"Error connecting to database: (?:Can't connect|Access denied|Unknown (?:(?:MySQL|MariaDB) server|server host)"
     r"|Host|Lost connection|SSL|TLS|Plugin)"
@@ -51,11 +55,14 @@ def main(words: Sequence[str], stdin: TextIO) -> int:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=heard, stderr=subprocess.STDOUT, pass_fds=(options,)
         )
-        full = _watch(process, out)
+        trouble = _watch(process, out)
         heard.seek(0)
         said = heard.read().decode(errors="replace")
-    if full or "No space left" in said:
+    if trouble == "full" or "No space left" in said:
         return _leave(1, f"no space left on this machine in {out}")
+    if trouble == "hung":
+        shutil.rmtree(out, ignore_errors=True)
+        return _leave(NOT_FROM_HERE, f"mydumper wrote nothing for {STALL_SECONDS} s and was ended")
     return _judge(process.returncode, said.replace(password, "***") if password else said)
 
 
@@ -76,20 +83,33 @@ def _options(password: str) -> int:
     return descriptor
 
 
-def _watch(process: subprocess.Popen[bytes], out: str) -> bool:
-    """Wait for the end, or for a full disk: mydumper (0.10.0) then tries the same write for ever."""
+def _watch(process: subprocess.Popen[bytes], out: str) -> str:
+    """Wait for the end (empty), for a full disk (mydumper 0.10.0 then tries the same write for ever), or a hang."""
+    written, since = -1, time.monotonic()
     while True:
         try:
             process.wait(0.2)
-            full = False
         except subprocess.TimeoutExpired:
             seen = os.statvfs(out)
+            now = _bytes(out)
+            if now != written:
+                written, since = now, time.monotonic()
             full = seen.f_bavail * seen.f_frsize < ROOM
-        if full:
-            process.kill()
-            process.wait()
-        if process.returncode is not None:
-            return full
+            if full or time.monotonic() - since > STALL_SECONDS:
+                process.kill()
+                process.wait()
+                return "full" if full else "hung"
+        else:
+            return ""
+
+
+def _bytes(folder: str) -> int:
+    total = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):  # its metadata gets another name at the end
+                total += entry.stat().st_size
+    return total
 
 
 def _judge(code: int, said: str) -> int:
