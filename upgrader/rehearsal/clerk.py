@@ -47,6 +47,7 @@ class EnvironmentPrograms:
         make_dir(self.folder, exist_ok=True)
         # a socket's path must be short, whatever the site's folders are called
         self._sockets = Path(tempfile.mkdtemp(prefix="upgrader-"))
+        (self.folder / LOG).touch(mode=0o600)
         with (self.folder / LOG).open("ab") as errors:
             self._process = subprocess.Popen(
                 without_network([str(self.services.program("python")), "-P", str(Path(desk_program.__file__))]),
