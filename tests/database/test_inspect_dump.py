@@ -323,6 +323,7 @@ def mydumped(server: Server, place: Path, *options: str) -> Path:
     pytest.fail("mydumper did not end in any of five tries")
 
 
+@pytest.mark.slow  # a minute where it does not end
 @pytest.mark.parametrize("options", [(), ("--compress",)], ids=["plain", "packed"])
 def test_what_mydumper_writes(server: Server, tmp_path: Path, options: tuple[str, ...]) -> None:
     need("mydumper")

@@ -111,6 +111,7 @@ def test_services_stop(whole: WholeCloud, facts: CloudFacts) -> None:
         whole.folders.put(host, *seen)
 
 
+@pytest.mark.slow
 def test_everything_comes_back(whole: WholeCloud, facts: CloudFacts, taken: BackupSet) -> None:
     whole.server.sql(
         "DROP TABLE user; UPDATE alembic_version SET version_num = 'newer'; DROP USER 'keystone'@'%';"
