@@ -53,7 +53,12 @@ def records(value: Any) -> Iterator[dict[str, Any]]:
 
 
 FACTS = ("id", "title", "way", "fact", "rule")
-SOURCED_BY_FILE = {"hops": ("branch",), "containers.toml": ("pattern",), "risks": ("deadline_before",)}
+SOURCED_BY_FILE = {
+    "hops": ("branch",),
+    "containers.toml": ("pattern",),
+    "risks": ("deadline_before",),
+    "schema_marks.toml": ("after",),
+}
 
 
 def test_every_fact_has_a_source(files: dict[str, bytes]) -> None:
