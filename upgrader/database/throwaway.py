@@ -199,12 +199,20 @@ def _data(server: Server, given: Path | None) -> Path:
     words = [server.programs["mariadb-install-db"], "--no-defaults", f"--datadir={folder}", *_user()]
     done = subprocess.run(
         [*words, "--auth-root-authentication-method=normal", "--skip-test-db"],
+        # a server that starts removes every temporary table in its folder, also those of another one that lives
+        env={**os.environ, "TMPDIR": str(_temporary(server))},
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
         raise _did_not_start((done.stderr or done.stdout).strip().splitlines())
+    return folder
+
+
+def _temporary(server: Server) -> Path:
+    folder = server.folder / "tmp"
+    folder.mkdir(exist_ok=True)
     return folder
 
 
@@ -215,11 +223,9 @@ def _user() -> list[str]:
 
 def _start(server: Server, data: Path, pool: str, redo: str, options: Sequence[str]) -> subprocess.Popen[bytes]:
     log = server.folder / "error.log"
-    temporary = server.folder / "tmp"
-    temporary.mkdir(exist_ok=True)
     words = [
         server.programs["mariadbd"], "--no-defaults", *_user(), f"--datadir={data}", f"--socket={server.socket}",
-        "--skip-networking", f"--pid-file={server.folder / 'pid'}", f"--log-error={log}", f"--tmpdir={temporary}",
+        "--skip-networking", f"--pid-file={server.folder / 'pid'}", f"--log-error={log}", f"--tmpdir={_temporary(server)}",
         "--skip-log-bin", "--skip-name-resolve", "--performance-schema=OFF", "--event-scheduler=OFF",
         f"--max-allowed-packet={_LARGEST_PACKET}", "--character-set-server=utf8mb3",
         "--collation-server=utf8mb3_general_ci", "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0",
@@ -249,7 +255,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _did_not_start(lines: Sequence[str]) -> EnvironmentMissingError:
-    errors = [line for line in lines if "ERROR" in line] or list(lines)
+    # its last word is that it gives up; why, it said before
+    errors = [line for line in lines if "ERROR" in line and not line.rstrip().endswith("Aborting")] or list(lines)
     full = next((line for line in errors if "No space left" in line or "Errcode: 28" in line), "")
     return EnvironmentMissingError(
         f"The throwaway database server did not start: {full or (errors[-1] if errors else 'it said nothing')}.",
