@@ -166,5 +166,5 @@ def _install(node: Node) -> None:
     subprocess.run(
         ["mariadb-install-db", "--no-defaults", f"--datadir={node.folder}/data", f"--user={node.user}",
          "--auth-root-authentication-method=normal", "--skip-test-db"],
-        check=True, capture_output=True,
+        check=True, capture_output=True, env={**os.environ, "TMPDIR": str(node.folder)},
     )  # fmt: skip

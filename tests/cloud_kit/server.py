@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,7 +49,7 @@ def running_server(folder: Path) -> Iterator[Server]:
     subprocess.run(
         ["mariadb-install-db", "--no-defaults", f"--datadir={data}", f"--user={user}",
          "--auth-root-authentication-method=normal", "--skip-test-db"],
-        check=True, capture_output=True,
+        check=True, capture_output=True, env={**os.environ, "TMPDIR": str(folder)},
     )  # fmt: skip
     process = subprocess.Popen(
         ["mariadbd", "--no-defaults", f"--user={user}", f"--datadir={data}", f"--socket={socket}", "--skip-networking",

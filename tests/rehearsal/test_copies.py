@@ -39,6 +39,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         pytest.skip(error.message)
 
 
+def test_what_another_server_has_in_the_common_folder_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that starts takes temporary tables in its folder for its own of an earlier life."""
+    (tmp_path / "common").mkdir()
+    theirs = tmp_path / "common" / "#sql-temptable-1-1-4.MAI"
+    theirs.touch()
+    monkeypatch.setenv("TMPDIR", str(theirs.parent))
+    try:
+        with throwaway(tmp_path / "copy", programs(), pool="16M", redo="8M"):
+            assert list(theirs.parent.iterdir()) == [theirs]
+    except EnvironmentMissingError as error:
+        if "did not start" in error.message:
+            raise
+        pytest.skip(error.message)
+
+
 def test_heads_rows_and_structure(server: Server) -> None:
     assert copies.databases(server) == ("keystone", "nova", "nova_api")
     assert copies.heads(server, ["nova", "keystone"]) == {"nova": ("2903cd72dc14",)}

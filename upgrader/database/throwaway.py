@@ -225,8 +225,9 @@ def _start(server: Server, data: Path, pool: str, redo: str, options: Sequence[s
     log = server.folder / "error.log"
     words = [
         server.programs["mariadbd"], "--no-defaults", *_user(), f"--datadir={data}", f"--socket={server.socket}",
-        "--skip-networking", f"--pid-file={server.folder / 'pid'}", f"--log-error={log}", f"--tmpdir={_temporary(server)}",
-        "--skip-log-bin", "--skip-name-resolve", "--performance-schema=OFF", "--event-scheduler=OFF",
+        "--skip-networking", f"--pid-file={server.folder / 'pid'}", f"--log-error={log}",
+        f"--tmpdir={_temporary(server)}", "--skip-log-bin",
+        "--skip-name-resolve", "--performance-schema=OFF", "--event-scheduler=OFF",
         f"--max-allowed-packet={_LARGEST_PACKET}", "--character-set-server=utf8mb3",
         "--collation-server=utf8mb3_general_ci", "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0",
         f"--innodb-buffer-pool-size={pool}", f"--innodb-log-file-size={redo}", *options,
