@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import gc
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,15 +20,27 @@ settings.load_profile("unhurried")
 gc.set_threshold(50_000, 20, 100)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What a whole file shares is made once: one process runs all who share it (`--dist loadgroup`)."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        fixtures = item._fixtureinfo.name2fixturedefs if isinstance(item, pytest.Function) else {}
-        if any(made[-1].scope == "module" and not name.startswith("_") for name, made in fixtures.items()):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """What a whole file shares is made once: one process runs all of that file. All other tests go where there is room.
+
+    Not by `--dist loadgroup`: it asks for an attribute that pytest no longer has, and silently spreads everything.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByWhatIsShared(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return file if shares(config.rootpath / file) else nodeid
+
+    return ByWhatIsShared(config, log) if config.getvalue("dist") == "load" else None
+
+
+@cache
+def shares(file: Path) -> bool:
+    """Whether tests of a file have something of the whole file in common."""
+    places = (file, file.with_name("conftest.py"))
+    return any('scope="module"' in place.read_text(encoding="utf-8") for place in places if place.is_file())
 
 
 def pytest_collection_finish() -> None:
