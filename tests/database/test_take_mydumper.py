@@ -28,7 +28,7 @@ def test_one_that_hangs_is_ended_and_leaves_nothing(
     program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(take_mydumper, "STALL_SECONDS", 0.5)
-    assert _run(program, tmp_path / "out", "exec sleep 600") == take_mydumper.NOT_FROM_HERE
+    assert _run(program, tmp_path / "out", "exec sleep 600") == take_mydumper.ANOTHER_MAY
     assert not (tmp_path / "out").exists()
     assert "wrote nothing for" in capfd.readouterr().err
 
@@ -36,13 +36,22 @@ def test_one_that_hangs_is_ended_and_leaves_nothing(
 def test_its_last_words_are_told_without_the_password(
     program: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert _run(program, tmp_path / "out", "echo option parsing failed: canary-word; exit 1") == 1
+    body = "echo option parsing failed: canary-word; exit 1"
+    assert _run(program, tmp_path / "out", body) == take_mydumper.ANOTHER_MAY
+    assert not (tmp_path / "out").exists()
     assert capfd.readouterr().err == "option parsing failed: ***\n"
 
 
+@pytest.mark.parametrize("way", ["Error connecting to database", "Failed to connect to database"])
 def test_no_way_to_the_server_lets_another_program_try(
-    program: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    program: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], way: str
 ) -> None:
-    words = "** (mydumper:1): CRITICAL **: 19:55:04.905: Error connecting to database: Lost connection to server"
-    assert _run(program, tmp_path / "out", f"echo '{words}'; exit 1") == take_mydumper.NOT_FROM_HERE
-    assert capfd.readouterr().err == "Error connecting to database: Lost connection to server\n"
+    """Its main process and its threads say the same in different words."""
+    words = f"** (mydumper:1): CRITICAL **: 19:55:04.905: {way}: Lost connection to server"
+    assert _run(program, tmp_path / "out", f"echo '{words}'; exit 1") == take_mydumper.ANOTHER_MAY
+    assert capfd.readouterr().err == f"{way}: Lost connection to server\n"
+
+
+def test_one_that_ends_well_with_errors_did_not_dump(program: Path, tmp_path: Path) -> None:
+    assert _run(program, tmp_path / "out", "echo '** CRITICAL **: Could not read data from nova.instances'") != 0
+    assert not (tmp_path / "out").exists()

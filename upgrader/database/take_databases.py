@@ -75,7 +75,15 @@ def keep_databases(backup_set: BackupSet, asked: Asked, facts: CloudFacts) -> li
             {"host": asked.host, "schemas": str(len(schemas)), "tables": str(len(held.tables)), "rows": str(held.rows)},
         )
     backup_set.record(parts.GRANTS, grants, {"host": asked.host})
-    return []
+    return _took_over(asked)
+
+
+def _took_over(asked: Asked) -> list[Finding]:
+    """Said, because what one program could not do may stand in the way of more than a dump."""
+    if asked.method == asked.dump_format or asked.method != "mydumper":
+        return []
+    words = f"{asked.host}: mydumper could not dump ({_words(asked.said.get('why'))}); mariadb-dump took over"
+    return [Finding(id="backup-mydumper", code=Code.WARNING, message=words, host=asked.host)]
 
 
 def missing(part: str, why: str) -> Finding:
@@ -88,7 +96,7 @@ def _must_have_answered(asked: Asked, found: Sections, arrived: Path) -> None:
     if asked.method == "mydumper" and mydumper not in ("0", "3", ""):
         raise _Missing(f"mydumper: {_words(said.get('why'))}")
     if asked.method == "mydumper" and mydumper == "3" and not any(".sql." in line for line in _schema_files(found)):
-        raise _Missing(f"mydumper has no way from this machine: {_words(said.get('why'))}")
+        raise _Missing(f"mydumper could not dump from this machine: {_words(said.get('why'))}")
     if str(said.get("rc")) != "0" or not arrived.is_file():
         failed = "; ".join(f"{what}: {words}" for what, words in found.failed.items())
         raise _Missing(failed or str(said.get("stderr", "")).strip() or asked.silence)

@@ -2,8 +2,9 @@
 
 `take_mydumper.py OUT HOST PORT USER SCHEMA…`, the password as first line of standard input. The password is in no
 argument, no environment and no file: the option file is a piece of memory without a name, which only the child
-inherits, so that nothing is left of it however this ends. Exit codes: 0 dumped · 3 not possible from here (no program,
-no way to the server, not let in) · 1 everything else; the reason is the last line of standard error.
+inherits, so that nothing is left of it however this ends. Exit codes: 0 dumped · 3 it could not, but another program
+may (not installed, no way to the server, a long statement in its way, hung), and nothing of it is left · 1 no other
+could either: the disk is full. The reason is the last line of standard error.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TextIO
 
-NOT_FROM_HERE = 3
+ANOTHER_MAY = 3
 GUARD_SECONDS = 60
 """Statements running longer than this would hold up the moment's lock, and with it every writer: then no dump."""
 CONNECT_SECONDS = 10
@@ -26,17 +27,13 @@ ROOM = 1024 * 1024
 """Bytes that have to stay free on the disk that is written to; below that it counts as full."""
 STALL_SECONDS = 600
 """Seconds without a byte written after which it is taken for hung: 0.10.0 does so at its end now and then."""
-_NO_WAY = re.compile(
-    r"Error connecting to database: (?:Can't connect|Access denied|Unknown (?:(?:MySQL|MariaDB) server|server host)"
-    r"|Host|Lost connection|SSL|TLS|Plugin)"
-)
 
 
 def main(words: Sequence[str], stdin: TextIO) -> int:
     out, host, port, user, *schemas = words
     program = shutil.which("mydumper")
     if program is None:
-        return _leave(NOT_FROM_HERE, "mydumper is not installed on this machine")
+        return _leave(ANOTHER_MAY, "mydumper is not installed on this machine")
     if not schemas:
         return _leave(1, "there is no schema to dump")
     password = stdin.readline().rstrip("\n")
@@ -62,8 +59,11 @@ def main(words: Sequence[str], stdin: TextIO) -> int:
         return _leave(1, f"no space left on this machine in {out}")
     if trouble == "hung":
         shutil.rmtree(out, ignore_errors=True)
-        return _leave(NOT_FROM_HERE, f"mydumper wrote nothing for {STALL_SECONDS} s and was ended")
-    return _judge(process.returncode, said.replace(password, "***") if password else said)
+        return _leave(ANOTHER_MAY, f"mydumper wrote nothing for {STALL_SECONDS} s and was ended")
+    code = _judge(process.returncode, said.replace(password, "***") if password else said)
+    if code:
+        shutil.rmtree(out, ignore_errors=True)
+    return code
 
 
 def _compress(program: str) -> str:
@@ -118,10 +118,8 @@ def _judge(code: int, said: str) -> int:
     told = bad[:1] or (spoken[-1:] if code else [])
     line = re.sub(r"^\*\* \(mydumper[^)]*\): |^\*\* ", "", told[0] if told else "")
     reason = re.sub(r"^CRITICAL \*\*: [\d:.]+: ", "", line).strip()
-    if code and _NO_WAY.search(said):
-        return _leave(NOT_FROM_HERE, reason)
     if code or bad:
-        return _leave(1, reason or f"mydumper ended with exit code {code}")
+        return _leave(ANOTHER_MAY, reason or f"mydumper ended with exit code {code}")
     return 0
 
 
