@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import gc
+import os
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,16 @@ def shares(file: Path) -> bool:
     """Whether tests of a file have something of the whole file in common."""
     places = (file, file.with_name("conftest.py"))
     return any('scope="module"' in place.read_text(encoding="utf-8") for place in places if place.is_file())
+
+
+@pytest.fixture(autouse=True)
+def _leaves_the_process_as_it_was() -> Iterator[None]:
+    """Others run in the same process afterwards, in an order that nobody knows."""
+    place, mask = Path.cwd(), os.umask(0o022)
+    os.umask(mask)
+    yield
+    left = os.umask(mask)
+    assert (Path.cwd(), oct(left)) == (place, oct(mask)), "it changed the folder or the umask of the whole process"
 
 
 def pytest_collection_finish() -> None:

@@ -40,7 +40,6 @@ def main(words: Sequence[str], stdin: TextIO) -> int:
     shutil.rmtree(out, ignore_errors=True)
     os.mkdir(out, 0o700)  # noqa: PTH102
     options = _options(password)
-    os.umask(0o077)
     command = [
         program, f"--defaults-file=/proc/self/fd/{options}", f"--outputdir={out}",
         *((f"--socket={host}",) if host.startswith("/") else (f"--host={host}", f"--port={port}")), f"--user={user}",
@@ -50,7 +49,12 @@ def main(words: Sequence[str], stdin: TextIO) -> int:
     ]  # fmt: skip
     with os.fdopen(os.memfd_create("upgrader-words", 0), "w+b") as heard:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=heard, stderr=subprocess.STDOUT, pass_fds=(options,)
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=heard,
+            stderr=subprocess.STDOUT,
+            pass_fds=(options,),
+            umask=0o077,
         )
         trouble = _watch(process, out)
         heard.seek(0)
