@@ -14,9 +14,10 @@ test: $(READY)
 test-slow: $(READY)
 	$(VENV)/bin/python -m pytest -n 2 -m slow
 
-# The slow tests that every change has to pass: the graph against PyPI, the fifteen random kills.
+# Slow tests that every change has to pass: the graph against PyPI, the fifteen random kills, a kill at every step.
 test-published: $(READY)
-	$(VENV)/bin/python -m pytest -n 2 -m slow tests/release_graph tests/crash/test_kills.py
+	$(VENV)/bin/python -m pytest -n 2 -m slow tests/release_graph tests/crash/test_kills.py \
+		tests/crash/test_sigkill.py::test_kills_along_a_way tests/crash/test_sigkill.py::test_points_are_where_they_should_be
 
 # Real MariaDB, mydumper, restic and its servers; the real migrations of five services over two hops.
 test-databases: $(READY)
