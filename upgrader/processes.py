@@ -64,6 +64,13 @@ def _stat(pid: int) -> tuple[str, int] | None:
     return state, int(parent)
 
 
+def alive(pid: int) -> bool:
+    """Whether a process of that number runs. One that has ended and was never waited for (no init reaps in many
+    containers) does not."""
+    found = _stat(pid)
+    return found is not None and found[0] not in "ZX"
+
+
 def _is_connection_master(pid: int) -> bool:
     """OpenSSH's shared connection stays for a while after the last command on it; it does no work of its own."""
     try:

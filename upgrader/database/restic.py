@@ -24,6 +24,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
+from upgrader import processes
 from upgrader.config import Offbox
 from upgrader.database.restic_process import TooLongError, Watched, dies_with_us, end, ended, tail
 from upgrader.database.restic_words import LOCAL_STAYS, trouble
@@ -59,7 +60,7 @@ class Lock(NamedTuple):
         if self.host != socket.gethostname() or self.pid <= 0:
             return False
         silent = self.since is not None and datetime.now(UTC) - self.since > _STALE
-        return silent or not Path(f"/proc/{self.pid}").exists()
+        return silent or not processes.alive(self.pid)
 
     def __str__(self) -> str:
         since = f" since {self.since:%Y-%m-%d %H:%M:%S} UTC" if self.since else ""

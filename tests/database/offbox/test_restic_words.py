@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -139,6 +140,10 @@ def test_whose_lock_may_be_taken_away() -> None:
     here, now = socket.gethostname(), datetime.now(UTC)
     gone = 2**22 + 1  # above the kernel's highest
     assert Lock(here, "root", gone, now, True).left_behind
+    with subprocess.Popen(["true"]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        # ended, but nobody has waited for it: what a killed process stays in a container whose init reaps nothing
+        assert Path(f"/proc/{ended.pid}").exists() and Lock(here, "root", ended.pid, now, True).left_behind
     assert not Lock(here, "root", os.getpid(), now, True).left_behind
     assert Lock(here, "root", os.getpid(), now - timedelta(hours=1), True).left_behind
     assert not Lock(f"not-{here}", "root", gone, now - timedelta(days=9), True).left_behind
