@@ -232,6 +232,9 @@ class Restic:
         locks = self.locks()
         if locks and not unlocked and all(lock.left_behind for lock in locks):
             self._once(("unlock",), None, self.offbox.timeout_seconds)
+            if self.locks() == locks:
+                # restic takes a process that ended and was never waited for to be alive; these are all judged already
+                self._once(("unlock", "--remove-all"), None, self.offbox.timeout_seconds)
             return True
         if time.monotonic() > until:
             raise LockedError(

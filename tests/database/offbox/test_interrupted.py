@@ -83,8 +83,8 @@ def test_killed_while_it_copies(site: Site) -> None:
     process.kill()
     process.wait(60)
     copied = copy_set(again(site, timeout_seconds=120), folder)
-    assert copied.facts["offbox_verified"] == "yes"
-    assert [one.verified for one in copies(repository(site))] == [True]
+    assert copied.facts["offbox_verified"] == "yes", copied.findings
+    assert [one.verified for one in copies(repository(site))] == [True], (copied.findings, locks(site))
     assert locks(site) == []
 
 
