@@ -153,10 +153,11 @@ def _take(
     from upgrader.cli.backup_offbox import copied
     from upgrader.cli.backup_record import replace_set_of_hop, waiting_hop
     from upgrader.cli.backup_taking import take
+    from upgrader.cli.driving import must_rest
     from upgrader.session import session
 
     with session(site, "backup") as opened:
-        _refuse_beside_an_attempt(opened)
+        must_rest(opened)
         hop = waiting_hop(opened) if for_run else None
         folder = take(opened, narrate, hop=hop)
         _note(opened, folder)
@@ -171,12 +172,13 @@ def _take(
 
 def _prove(site: Site, given: Invocation, name: str, narrate: Callable[[str], None], *, as_json: bool) -> None:
     from upgrader.cli.backup_record import keep_digest
+    from upgrader.cli.driving import must_rest
     from upgrader.database.sets import find_set
     from upgrader.session import session
 
     folder = find_set(site, name)
     with session(site, "backup --prove") as opened:
-        _refuse_beside_an_attempt(opened)
+        must_rest(opened)
         try:
             findings = _proved(opened, folder, narrate)
         finally:
@@ -212,21 +214,6 @@ def _proved(opened: Session, folder: Path, narrate: Callable[[str], None]) -> tu
         details=[finding.message for finding in made.failures],
         next_command="upgrader backup",
         reason="backup-not-proved",
-    )
-
-
-def _refuse_beside_an_attempt(opened: Session) -> None:
-    """A set taken beside a stage that works on the cloud would be of no one moment."""
-    from upgrader.cli.driving import settle_dead
-
-    if not settle_dead(opened):
-        return
-    attempt = opened.journal.snapshot().attempt
-    raise RefusedError(
-        f"Stage {attempt.stage if attempt else ''} is under way.",
-        cloud="It is being worked on; nothing was done by this command.",
-        next_command="upgrader resume",
-        reason="attempt-in-flight",
     )
 
 

@@ -150,6 +150,19 @@ def settle_dead(opened: Session) -> bool:
     return False
 
 
+def must_rest(opened: Session) -> None:
+    """An attempt without a result gets one first. Raises RefusedError beside one that is being worked on."""
+    if not settle_dead(opened):
+        return
+    attempt = opened.journal.snapshot().attempt
+    raise RefusedError(
+        f"Stage {attempt.stage if attempt else ''} is under way.",
+        cloud="It is being worked on; nothing was changed by this command.",
+        next_command="upgrader resume",
+        reason="attempt-in-flight",
+    )
+
+
 def conclude(ending: Ending, site: Site, given: Invocation) -> None:
     """Say how it ended. Raises the error whose exit code the ending has; returns for a run that is done."""
     if ending.kind in ("done", "no_run"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from upgrader.cli.driving import ask, conclude, drive, live, must_have_run, settle_dead, site_of
+from upgrader.cli.driving import ask, conclude, drive, live, must_have_run, must_rest, site_of
 from upgrader.cli.verb import Invocation, invocation, verb_app, with_site
 from upgrader.errors import RefusedError, UsageError
 
@@ -57,7 +57,7 @@ def rollback(
 
     view = live(given, quiet=as_json)
     with session(site, "rollback", view, create=False) as opened:
-        _settle(opened)
+        must_rest(opened)
         hop = _hop(opened)
         view("note", {"text": f"Looking which ways back to {hop.source} are open …"})
         snapshot = opened.journal.snapshot()
@@ -78,19 +78,6 @@ def rollback(
         go_back(opened, event, reason or "taken back by the operator", ways)
         ending = drive(opened, view, auto_approve=False)
     conclude(ending, site, given)
-
-
-def _settle(opened: Session) -> None:
-    """An attempt without a result gets one first; a live one is not taken back under its feet."""
-    if not settle_dead(opened):
-        return
-    attempt = opened.journal.snapshot().attempt
-    raise RefusedError(
-        f"Stage {attempt.stage if attempt else ''} is still under way.",
-        cloud="It is being worked on; nothing was changed by this command.",
-        next_command="upgrader resume",
-        reason="attempt-in-flight",
-    )
 
 
 def _hop(opened: Session) -> HopRow:
