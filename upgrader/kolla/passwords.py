@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from upgrader import processes
 from upgrader.durable import write_atomic
 from upgrader.errors import ConfigError, EnvironmentMissingError, StaleError
 from upgrader.kolla.commands import genpwd, mergepwd
@@ -288,7 +289,7 @@ def _sweep(path: Path) -> None:
     """Delete private folders whose process was killed."""
     for folder in path.resolve().parent.glob(f"{_SCRATCH}*"):
         owner = folder.name.removeprefix(_SCRATCH).partition("-")[0]
-        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+        if owner.isdigit() and not processes.alive(int(owner)):
             shutil.rmtree(folder, ignore_errors=True)
 
 
