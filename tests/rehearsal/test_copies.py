@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cloud_kit.hosts import has_server
+from upgrader.database import questions
 from upgrader.database.throwaway import Server, programs, throwaway
 from upgrader.errors import EnvironmentMissingError, RefusedError, UpgraderError
 from upgrader.rehearsal import copies, ddl
@@ -55,9 +56,9 @@ def test_what_another_server_has_in_the_common_folder_stays(tmp_path: Path, monk
 
 
 def test_heads_rows_and_structure(server: Server) -> None:
-    assert copies.databases(server) == ("keystone", "nova", "nova_api")
-    assert copies.heads(server, ["nova", "keystone"]) == {"nova": ("2903cd72dc14",)}
-    assert copies.row_counts(server, ["nova"]) == {"nova.alembic_version": 1, "nova.instances": 2}
+    assert questions.databases(server) == ("keystone", "nova", "nova_api")
+    assert questions.heads(server, ["nova", "keystone"]) == {"nova": ("2903cd72dc14",)}
+    assert questions.row_counts(server, ["nova"]) == {"nova.alembic_version": 1, "nova.instances": 2}
     assert "PRIMARY KEY" in copies.structure(server, ["nova"])["nova.instances"]
 
 
@@ -68,11 +69,11 @@ def test_whether_a_statement_locks_is_asked_of_the_server(server: Server) -> Non
     judged = ddl.judged(server, statements, before, {"nova.instances": 2})
     assert [change.locks for change in judged] == [False, True]
     assert judged[1].why and judged[1].rows == 2
-    assert "upgrader_scratch" not in copies.databases(server)
+    assert "upgrader_scratch" not in questions.databases(server)
 
 
 def test_no_address_of_another_machine_remains(server: Server) -> None:
-    names = copies.databases(server)
+    names = questions.databases(server)
     assert dict(copies.foreign_addresses(server, names))["nova_api.cell_mappings.transport_url"] == 1
     changed = dict(copies.sanitise(server, names))
     assert changed == {"nova_api.cell_mappings": 2, "keystone.endpoint.url": 2}

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.cloud_kit.hosts import has_server
+from upgrader.database import questions
 from upgrader.database.inspect_dump import inspect
 from upgrader.database.isolation import without_network
 from upgrader.database.throwaway import Server, programs, throwaway
 from upgrader.graph import load_graph
 from upgrader.graph.migrations import ServiceMigrations
-from upgrader.rehearsal import copies
 from upgrader.rehearsal.clerk import EnvironmentPrograms
 from upgrader.rehearsal.commands import Workplace
 from upgrader.rehearsal.environments import Services
@@ -67,7 +67,7 @@ class Cloud:
     def migrate(self, release: str, service: str, phases: Sequence[str] = ()) -> ServiceResult:
         """Run the service's steps up to the first that fails, and look at the heads before and after."""
         known: ServiceMigrations = SERVICES[service]
-        before = copies.heads(self.server, known.databases)
+        before = questions.heads(self.server, known.databases)
         done: list[CommandResult] = []
         with self.place(release, service) as place:
             for step in known.steps:
@@ -81,7 +81,7 @@ class Cloud:
         self, service: str, release: str, before: dict[str, tuple[str, ...]], done: Sequence[CommandResult]
     ) -> ServiceResult:
         names = SERVICES[service].databases
-        now, wanted = copies.heads(self.server, names), GRAPH.heads(release)
+        now, wanted = questions.heads(self.server, names), GRAPH.heads(release)
         return ServiceResult(
             service=service,
             databases=names,
@@ -210,7 +210,7 @@ def test_keystone_2025_2_does_not_apply_its_own_migration(cloud: Cloud) -> None:
 def test_keystone_2024_1_checks_the_database_against_itself(cloud: Cloud) -> None:
     server, hop = cloud.server, GRAPH.hop("2023.2", "2024.1")
     cloud.must("2023.1", "keystone")
-    before = copies.heads(server, ["keystone"])
+    before = questions.heads(server, ["keystone"])
     with cloud.place("2024.1", "keystone") as place:
         check = place.run("check", ["keystone-manage", "--config-file", "$CONF", "db_sync", "--check"], limit=LIMIT)
     assert check.code == 0, "on the schema of 2023.1"
@@ -223,7 +223,7 @@ def test_a_migration_killed_inside_a_script(cloud: Cloud, tmp_path: Path, servic
     """Nova's script alters four tables. A lock on the second holds it there, and it is killed."""
     server, hop = cloud.server, GRAPH.hop("2023.1", "2023.2")
     cloud.must("2023.1", "nova", ["sync"])
-    before = copies.heads(server, ["nova"])
+    before = questions.heads(server, ["nova"])
     holder = subprocess.Popen(
         server.client(),
         stdin=subprocess.PIPE,
@@ -267,7 +267,7 @@ def test_a_migration_killed_inside_a_script(cloud: Cloud, tmp_path: Path, servic
         assert time.monotonic() < ends
         time.sleep(0.1)
 
-    assert copies.heads(server, ["nova"]) != before, "an earlier script of the same run ended"
+    assert questions.heads(server, ["nova"]) != before, "an earlier script of the same run ended"
     half = half_migrated(server, GRAPH)
     assert [reading.database for reading in half] == ["nova"]
     assert "compute_id of instances" in half[0].note and "restore" in half[0].way_out
@@ -297,7 +297,7 @@ def test_a_whole_schema_is_not_called_half_migrated(release: str, cloud: Cloud) 
         cloud.must(release, service)
     reading = read_copy(cloud.server, GRAPH)
     assert (reading.kind, reading.releases) == ("agree", (release,)), reading.evidence
-    tables = {name: {table for _, table in copies.tables(cloud.server, [name])} for name in GRAPH.heads(release)}
+    tables = {name: {table for _, table in questions.tables(cloud.server, [name])} for name in GRAPH.heads(release)}
     for marks in GRAPH.marks:
         fitting = {name for name, found in tables.items() if found.issuperset(marks.tables)}
         assert fitting == ({"nova", "nova_cell0"} if marks.database == "nova" else {marks.database})

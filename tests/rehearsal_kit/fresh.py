@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from upgrader.database import manifest as parts
+from upgrader.database import questions
 from upgrader.database.manifest import BackupSet, Manifest, now
 from upgrader.database.throwaway import Server
 from upgrader.graph import load_graph
 from upgrader.graph.migrations import ServiceMigrations
-from upgrader.rehearsal import copies
 from upgrader.rehearsal.clerk import EnvironmentPrograms
 from upgrader.rehearsal.commands import Workplace
 from upgrader.rehearsal.environments import Services
@@ -76,7 +76,7 @@ def dump(server: Server, database: str) -> bytes:
 
 def make_set(server: Server, folder: Path, release: str) -> Path:
     """A finished backup set of everything on the server; its keys are numbered files, its secrets are made up."""
-    names = copies.databases(server)
+    names = questions.databases(server)
     made = BackupSet.begin(
         folder, Manifest(site="rehearsal", release=release, made_at=now(), server_version=server.programs.version)
     )
@@ -99,8 +99,8 @@ def make_set(server: Server, folder: Path, release: str) -> Path:
         made.record(part, [path])
     made.note(
         server_version=server.programs.version,
-        heads=copies.heads(server, names),
-        rows={table: count for table, count in copies.row_counts(server, names).items() if "alembic" not in table},
+        heads=questions.heads(server, names),
+        rows={table: count for table, count in questions.row_counts(server, names).items() if "alembic" not in table},
     )
     assert not [finding for finding in made.finish() if finding.blocks]
     return folder

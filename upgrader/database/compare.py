@@ -23,21 +23,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from upgrader.database import manifest as parts
+from upgrader.database import questions
 from upgrader.database.contents import MYDUMPER, DumpDamaged, read_contents
 from upgrader.database.dump_split import pieces
-from upgrader.database.load_client import must_have_space, quoted
+from upgrader.database.load_client import must_have_space
 from upgrader.database.load_files import decompressed, widen
 from upgrader.database.load_tables import Loaded
 from upgrader.database.manifest import Manifest
+from upgrader.database.questions import databases, identifier, row_counts
 from upgrader.database.throwaway import Server
 from upgrader.errors import EnvironmentMissingError, UpgraderError
-from upgrader.facts.server import schema_heads
 from upgrader.model import Code, Finding
 
 HEADS, ROWS, CONTENT, DEFINITIONS = "proof-heads", "proof-rows", "proof-content", "proof-definitions"
 _NAMED = 5
 """Tables named in a message; the rest is counted."""
-_SYSTEM = ("mysql", "information_schema", "performance_schema", "sys", "PERCONA_SCHEMA")
 _DUMP = ("--single-transaction", "--quick", "--routines", "--triggers", "--events", "--hex-blob")
 """As the set's own dump was made (take.sh)."""
 _LIMIT_SECONDS = 6 * 3600
@@ -57,7 +57,7 @@ class Compared:
 def compare(server: Server, folder: Path, manifest: Manifest, loaded: Loaded | None) -> Compared:
     """Look at the whole copy. Differences are failures by table; raises only when the looking itself is impossible."""
     schemas = databases(server)
-    seen = Compared(heads_of(server, schemas), row_counts(server, schemas))
+    seen = Compared(questions.heads(server, schemas), row_counts(server, schemas, seconds=_LIMIT_SECONDS))
     seen.findings += head_findings(manifest, seen.heads)
     seen.findings += row_findings(manifest, seen.rows)
     if manifest.dump_format == "mariabackup":
@@ -70,42 +70,6 @@ def compare(server: Server, folder: Path, manifest: Manifest, loaded: Loaded | N
         seen.how = "dumped again with mariadb-dump, the text of every table compared"
         seen.findings += _against_dump(server, folder, manifest, loaded, schemas)
     return seen
-
-
-def databases(server: Server) -> tuple[str, ...]:
-    """Every database of the services, sorted."""
-    rows = server.sql("SELECT schema_name FROM information_schema.schemata ORDER BY 1")
-    return tuple(row[0] for row in rows if row[0] not in _SYSTEM and not row[0].startswith("#"))
-
-
-def _tables(server: Server, schemas: Sequence[str]) -> list[tuple[str, str]]:
-    wanted = (
-        "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE' ORDER BY 1, 2"
-    )
-    return [(row[0], row[1]) for row in server.sql(wanted) if row[0] in schemas]
-
-
-def _id(*names: str) -> str:
-    return quoted(*names).decode()
-
-
-def heads_of(server: Server, schemas: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Database → rows of its version table, as the cloud's own databases are asked."""
-    lines = []
-    for schema, table in _tables(server, schemas):
-        if table in ("alembic_version", "migrate_version"):
-            column = "version_num" if table == "alembic_version" else "CONCAT(repository_id, ':', version)"
-            rows = server.sql(f"SELECT {column} FROM {_id(schema, table)};")  # noqa: S608 - quoted by _id
-            lines += [f"{schema}\t{table}\t{row[0]}" for row in rows or [[""]]]
-    return {row.database: tuple(sorted(row.heads)) for row in schema_heads(lines)}
-
-
-def row_counts(server: Server, schemas: Sequence[str]) -> dict[str, int]:
-    """`database.table` → rows, counted."""
-    found = _tables(server, schemas)
-    text = "".join(f"SELECT COUNT(*) FROM {_id(*table)};\n" for table in found)  # noqa: S608 - quoted by _id
-    counted = server.sql(text, seconds=_LIMIT_SECONDS) if found else []
-    return {".".join(table): int(row[0]) for table, row in zip(found, counted, strict=True)}
 
 
 # ---------------------------------------------------------------- judging, for any kind of copy
@@ -371,7 +335,7 @@ def _checked_tables(server: Server, tables: Iterable[str]) -> list[Finding]:
     names = sorted(tables)
     if not names:
         return []
-    text = ", ".join(_id(*name.split(".", 1)) for name in names)
+    text = ", ".join(identifier(*name.split(".", 1)) for name in names)
     rows = server.sql(f"CHECK TABLE {text} EXTENDED;", seconds=_LIMIT_SECONDS)
     bad = sorted({f"{row[0]} ({row[3]})" for row in rows if len(row) > 3 and row[2] != "note" and row[3] != "OK"})
     if bad:

@@ -1,4 +1,4 @@
-"""Questions to the copy: its heads, its rows, its structure. And taking production's addresses out of it.
+"""The structure of a copy, and what changed of it. And taking production's addresses out of it.
 
 Owns what counts as an address that must not stay: whatever names another machine than this one, in the columns in
 which services keep URLs. Nothing is run against a copy while one remains.
@@ -6,25 +6,14 @@ which services keep URLs. Nothing is run against a copy while one remains.
 
 from __future__ import annotations
 
-# ruff: noqa: S608 - every name in a statement is quoted by _id or _quoted
+# ruff: noqa: S608 - every name in a statement is quoted by identifier or literals
 import re
 from collections.abc import Iterable, Mapping
 
+from upgrader.database.questions import identifier, literals, tables
 from upgrader.database.throwaway import Server
 from upgrader.errors import RefusedError
-from upgrader.facts.server import schema_heads
 
-_HEADS = """
-SELECT CONCAT('SELECT ', QUOTE(table_schema), ', ', QUOTE(table_name), ', COALESCE(',
-  IF(table_name = 'alembic_version', 'v.version_num', 'CONCAT(v.repository_id, '':'', v.version)'),
-  ', '''') FROM (SELECT 1) AS one LEFT JOIN `', table_schema, '`.`', table_name, '` AS v ON TRUE;')
-FROM information_schema.tables
-WHERE table_name IN ('alembic_version', 'migrate_version') AND table_type = 'BASE TABLE' AND table_schema IN ({names})
-"""
-_TABLES = """
-SELECT table_schema, table_name FROM information_schema.tables
-WHERE table_type = 'BASE TABLE' AND table_schema IN ({names}) ORDER BY table_schema, table_name
-"""
 _ADDRESS_COLUMNS = """
 SELECT c.table_schema, c.table_name, c.column_name FROM information_schema.columns AS c
 JOIN information_schema.tables AS t USING (table_schema, table_name)
@@ -37,51 +26,13 @@ ORDER BY 1, 2, 3
 """
 # scheme://user:secret@host:port,user:secret@host:port/… - every host after :// or after a comma before the next slash
 _HOST = r"(://|,)([^/@,[:space:]]*@)?(\\[[^]]*\\]|[^/:,@?#[:space:]]+)"
-_LOCAL = r"^(127\\.[0-9.]+|localhost|\\[?::1\\]?)$"
 _AUTO_INCREMENT = re.compile(r" AUTO_INCREMENT=\d+")
-
-
-def _quoted(names: Iterable[str]) -> str:
-    return ", ".join("'" + name.replace("\\", "\\\\").replace("'", "''") + "'" for name in names) or "''"
-
-
-def _id(*names: str) -> str:
-    return ".".join("`" + name.replace("`", "``") + "`" for name in names)
-
-
-def databases(server: Server) -> tuple[str, ...]:
-    """Every database of the services, sorted."""
-    rows = server.sql("SELECT schema_name FROM information_schema.schemata ORDER BY 1")
-    system = {"mysql", "information_schema", "performance_schema", "sys", "PERCONA_SCHEMA"}
-    return tuple(row[0] for row in rows if row[0] not in system and not row[0].startswith("#"))
-
-
-def heads(server: Server, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Database → rows of its version table, sorted; without an entry where there is no version table."""
-    statements = server.sql(_HEADS.format(names=_quoted(names)))
-    if not statements:
-        return {}
-    rows = server.sql("\n".join(row[0] for row in statements))
-    return {head.database: head.heads for head in schema_heads("\t".join(row) for row in rows)}
-
-
-def tables(server: Server, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    return tuple((row[0], row[1]) for row in server.sql(_TABLES.format(names=_quoted(names))))
-
-
-def row_counts(server: Server, names: Iterable[str]) -> dict[str, int]:
-    """`database.table` → rows, counted."""
-    found = tables(server, names)
-    if not found:
-        return {}
-    counted = server.sql("".join(f"SELECT COUNT(*) FROM {_id(*table)};\n" for table in found))
-    return {".".join(table): int(row[0]) for table, row in zip(found, counted, strict=True)}
 
 
 def structure(server: Server, names: Iterable[str]) -> dict[str, str]:
     """`database.table` → the statement that makes it, without its counter."""
     found = tables(server, names)
-    rows = server.sql("".join(f"SHOW CREATE TABLE {_id(*table)};\n" for table in found)) if found else []
+    rows = server.sql("".join(f"SHOW CREATE TABLE {identifier(*table)};\n" for table in found)) if found else []
     texts = (row[1].replace("\\n", "\n").replace("\\t", "\t") for row in rows)
     return {".".join(table): _AUTO_INCREMENT.sub("", text) for table, text in zip(found, texts, strict=True)}
 
@@ -126,9 +77,10 @@ def sanitise(server: Server, names: Iterable[str]) -> tuple[tuple[str, int], ...
         changed.append(("nova_api.cell_mappings", int(rows[-1][0])))
     for column in _address_columns(server, names):
         database, table, name = column
+        where, what = identifier(database, table), identifier(name)
         update = (
-            f"UPDATE IGNORE {_id(database, table)} SET {_id(name)} = REGEXP_REPLACE({_id(name)}, '{_HOST}', "
-            rf"'\\1\\2localhost') WHERE {_id(name)} LIKE '%://%' AND {_foreign(name)}; SELECT ROW_COUNT()"
+            f"UPDATE IGNORE {where} SET {what} = REGEXP_REPLACE({what}, '{_HOST}', "
+            rf"'\\1\\2localhost') WHERE {what} LIKE '%://%' AND {_foreign(name)}; SELECT ROW_COUNT()"
         )
         rows = server.sql(update)
         if int(rows[-1][0]):
@@ -149,23 +101,22 @@ def foreign_addresses(server: Server, names: Iterable[str]) -> tuple[tuple[str, 
     """(column, rows) of addresses in the copy that name another machine than this one."""
     found = []
     for database, table, name in _address_columns(server, tuple(names)):
-        rows = server.sql(
-            f"SELECT COUNT(*) FROM {_id(database, table)} WHERE {_id(name)} LIKE '%://%' AND {_foreign(name)}"
-        )
+        where, what = identifier(database, table), identifier(name)
+        rows = server.sql(f"SELECT COUNT(*) FROM {where} WHERE {what} LIKE '%://%' AND {_foreign(name)}")
         if int(rows[0][0]):
             found.append((f"{database}.{table}.{name}", int(rows[0][0])))
     return tuple(found)
 
 
 def _address_columns(server: Server, names: tuple[str, ...]) -> tuple[tuple[str, str, str], ...]:
-    rows = server.sql(_ADDRESS_COLUMNS.format(names=_quoted(names)))
+    rows = server.sql(_ADDRESS_COLUMNS.format(names=literals(names)))
     return tuple((row[0], row[1], row[2]) for row in rows)
 
 
 def _foreign(name: str) -> str:
     """SQL: after all local hosts are taken out, a host is left between `://` or a comma and the path."""
     stripped = (
-        f"REGEXP_REPLACE({_id(name)}, "
+        f"REGEXP_REPLACE({identifier(name)}, "
         r"'(://|,)([^/@,[:space:]]*@)?(127\\.[0-9.]+|localhost|\\[::1\\])(:[0-9]*)?(?=[/,?#]|$)', '\\1')"
     )
     return f"{stripped} REGEXP '://[^/?#]*[^/?#,]'"

@@ -5,17 +5,18 @@ from __future__ import annotations
 # ruff: noqa: S608 - the names are the release graph's own data, and quoted
 from collections.abc import Iterable
 
+from upgrader.database import questions
+from upgrader.database.questions import literals
 from upgrader.database.throwaway import Server
 from upgrader.graph import ReleaseGraph, release_of_heads
 from upgrader.graph.heads import DatabaseReading, HeadsReading, Structure
 from upgrader.model import SchemaHead
-from upgrader.rehearsal import copies
 
 
 def read_copy(server: Server, graph: ReleaseGraph) -> HeadsReading:
     """Which release the copy's databases are at, from rows and structure."""
-    names = copies.databases(server)
-    heads = copies.heads(server, names)
+    names = questions.databases(server)
+    heads = questions.heads(server, names)
     structures = _structures(server, names, graph)
     return release_of_heads(graph, [SchemaHead(database=name, heads=heads.get(name, ())) for name in names], structures)
 
@@ -29,15 +30,15 @@ def _structures(server: Server, names: Iterable[str], graph: ReleaseGraph) -> di
     """Tables, and of columns and indexes those that say something."""
     wanted = {item for marks in graph.marks for item in marks.items}
     tables: dict[str, set[str]] = {name: set() for name in names}
-    for name, table in copies.tables(server, tables):
+    for name, table in questions.tables(server, tables):
         tables[name].add(table)
     items = {name: set(found) for name, found in tables.items()}
     marked = sorted({item.partition("/")[0].partition(".")[0] for item in wanted})
     rows = server.sql(
         "SELECT table_schema, CONCAT(table_name, '.', column_name) FROM information_schema.columns "
-        f"WHERE table_name IN ({_quoted(marked)}) "
+        f"WHERE table_name IN ({literals(marked)}) "
         "UNION SELECT table_schema, CONCAT(table_name, '/', index_name) FROM information_schema.statistics "
-        f"WHERE table_name IN ({_quoted(marked)})"
+        f"WHERE table_name IN ({literals(marked)})"
     )
     for name, item in rows:
         if name in items and item in wanted:
@@ -50,7 +51,3 @@ def _structures(server: Server, names: Iterable[str], graph: ReleaseGraph) -> di
         )
         for name, found in tables.items()
     }
-
-
-def _quoted(names: Iterable[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
+from upgrader.database import questions
 from upgrader.durable import make_dir
 from upgrader.graph import Hop
 from upgrader.graph.migrations import ServiceMigrations
@@ -29,7 +30,7 @@ def rehearse_hop(trial: Trial, hop: Hop) -> HopRehearsal:
     """
     began = time.monotonic()
     make_dir(trial.folder, exist_ok=True)
-    present = set(copies.databases(trial.server))
+    present = set(questions.databases(trial.server))
     sanitised = copies.sanitise(trial.server, sorted(present))
     known = [service for service in trial.graph.migrations if set(service.databases) & present]
     foreseen = foresee(trial.server, hop, graph=trial.graph)
@@ -71,8 +72,8 @@ def _longest_first(services: Iterable[ServiceMigrations]) -> list[ServiceMigrati
 def _unknown(trial: Trial, present: set[str]) -> tuple[Unrehearsed, ...]:
     """Databases that belong to no service whose migrations are known."""
     strange = sorted(present - {name for service in trial.graph.migrations for name in service.databases})
-    versions = copies.heads(trial.server, strange)
-    counted = copies.tables(trial.server, strange)
+    versions = questions.heads(trial.server, strange)
+    counted = questions.tables(trial.server, strange)
     return tuple(
         Unrehearsed(
             database=name,

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from upgrader.database import questions
 from upgrader.database.manifest import now
 from upgrader.database.throwaway import Server
 from upgrader.errors import RefusedError
@@ -121,8 +122,10 @@ def _way(job: Job, start: str) -> Sequence[Hop]:
 
 
 def _look(server: Server) -> _Copy:
-    names = copies.databases(server)
-    return _Copy(server, copies.structure(server, names), copies.row_counts(server, names), copies.heads(server, names))
+    names = questions.databases(server)
+    return _Copy(
+        server, copies.structure(server, names), questions.row_counts(server, names), questions.heads(server, names)
+    )
 
 
 def _hops(job: Job, server: Server, hops: Sequence[Hop]) -> list[HopRehearsal]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from upgrader.database import questions
 from upgrader.graph import Hop
 from upgrader.graph.migrations import ServiceMigrations
 from upgrader.rehearsal import copies
@@ -64,7 +65,7 @@ def rehearse_service(trial: Trial, hop: Hop, service: ServiceMigrations, present
 
 def _look(trial: Trial, names: list[str]) -> Sight:
     server = trial.server
-    return Sight(copies.structure(server, names), copies.row_counts(server, names), copies.heads(server, names))
+    return Sight(copies.structure(server, names), questions.row_counts(server, names), questions.heads(server, names))
 
 
 def _worked(trial: Trial, hop: Hop, place: Workplace, result: ServiceResult, before: Sight) -> ServiceResult:

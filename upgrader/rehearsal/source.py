@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from upgrader.database import questions
 from upgrader.database.dump_files import open_path, opened
 from upgrader.database.dump_scan import SYSTEM
 from upgrader.database.manifest import Manifest, must_be_whole, read_manifest
@@ -21,7 +22,6 @@ from upgrader.errors import ConfigError, UpgraderError
 from upgrader.graph import ReleaseGraph, release_of_heads
 from upgrader.graph.heads import span
 from upgrader.model import SchemaHead
-from upgrader.rehearsal import copies
 from upgrader.rehearsal.keys import NO_KEYS, Keys
 
 POOL = "512M"
@@ -85,8 +85,8 @@ def release_in(server: Server, graph: ReleaseGraph, wanted: str = "", known: str
 
     Raises UpgraderError when the heads contradict it, or say nothing definite and nobody named one.
     """
-    names = copies.databases(server)
-    rows = copies.heads(server, names)
+    names = questions.databases(server)
+    rows = questions.heads(server, names)
     reading = release_of_heads(graph, (SchemaHead(database=name, heads=heads) for name, heads in rows.items()))
     named = graph.release(wanted or known).id if wanted or known else ""
     if reading.kind == "agree" and (named in reading.releases or (not named and len(reading.releases) == 1)):
