@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from upgrader.availability_rules import AvailabilityRules, availability_rules
 from upgrader.config_table import Table
 from upgrader.errors import ConfigError
 
@@ -129,6 +130,7 @@ class Site:
     offbox: Offbox | None = None
     staging_rules: StagingRules = StagingRules()
     rehearsal_rules: RehearsalRules = RehearsalRules()
+    availability: AvailabilityRules = AvailabilityRules()
 
     @property
     def globals_file(self) -> Path:
@@ -229,6 +231,7 @@ def _build(path: Path, table: Table) -> Site:
         forks=table.parsed("run", "forks", int, 10, "a whole number"),
         max_attempts=table.parsed("run", "max_attempts", int, 5, "a whole number"),
         answers=table.answers("answers"),
+        availability=availability_rules(table),
     )
     table.finish()
     return site

@@ -17,6 +17,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("errors", "model", "states", "durable", "processes", "redact", "pictures"),
     ),
     ("A file's sections and keys, every fault collected.", ("config_table",)),
+    ("How the public APIs are asked; what they answered.", ("availability_rules", "availability")),
     ("The site file; the law run; ways back; a plan on disk: each from values alone.",
      ("config", "machine", "decisions", "plan_file", "record")),
     ("What is known of releases; how plays are run; the log of what happened.", ("graph", "runner", "journal")),
