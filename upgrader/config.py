@@ -16,6 +16,7 @@ from typing import Any
 from upgrader.availability_rules import AvailabilityRules, availability_rules
 from upgrader.config_table import Table
 from upgrader.errors import ConfigError
+from upgrader.window import WindowRules, read_window
 
 SITE_FILE = "upgrader.toml"
 DATABASES = ("logical", "mydumper", "mariadb-dump", "mariabackup")
@@ -112,8 +113,6 @@ class Site:
     state_dir: Path
     soak_seconds: int
     min_free_bytes: int
-    window_start: str
-    window_length: str
     forks: int
     max_attempts: int
     """Attempts of one stage within a hop before a human is asked."""
@@ -131,6 +130,8 @@ class Site:
     staging_rules: StagingRules = StagingRules()
     rehearsal_rules: RehearsalRules = RehearsalRules()
     availability: AvailabilityRules = AvailabilityRules()
+    window: WindowRules | None = None
+    """When the cloud may be changed; None: whenever an operator says so."""
 
     @property
     def globals_file(self) -> Path:
@@ -226,8 +227,7 @@ def _build(path: Path, table: Table) -> Site:
         state_dir=table.path("state", "dir", "state") or path.parent / "state",
         soak_seconds=table.parsed("run", "soak", _seconds, 0, 'a duration such as "30min"'),
         min_free_bytes=table.parsed("run", "min_free", _bytes, 10 * 1024**3, 'a size such as "20G"'),
-        window_start=table.text("window", "start", ""),
-        window_length=table.text("window", "length", ""),
+        window=read_window(table),
         forks=table.parsed("run", "forks", int, 10, "a whole number"),
         max_attempts=table.parsed("run", "max_attempts", int, 5, "a whole number"),
         answers=table.answers("answers"),

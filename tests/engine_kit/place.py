@@ -35,7 +35,7 @@ def site_of(place: Path, **changes: Any) -> Site:
         "passwords": place / "passwords.yml", "extra_vars": (), "vault_password_file": None, "engine": "docker",
         "engine_command": "docker", "staging": place / "staging.toml", "backup_dir": place / "backups",
         "backup_database": "logical", "toolchains_dir": place, "wheelhouse": None, "sandbox": None,
-        "state_dir": place / "state", "soak_seconds": 0, "min_free_bytes": 0, "window_start": "", "window_length": "",
+        "state_dir": place / "state", "soak_seconds": 0, "min_free_bytes": 0,
         "forks": 5, "max_attempts": 5,
     }  # fmt: skip
     return Site(**{**values, **changes})
