@@ -79,8 +79,8 @@ def keys(path: Path, vault: Vault | None = None) -> tuple[str, ...]:
     return tuple(entry.key for entry in open_passwords(path, vault)[1].entries)
 
 
-def secret_values(path: Path, vault: Vault | None = None) -> frozenset[str]:
-    """Every value of at least 6 characters, and every line of the ones with several lines, for redaction.
+def secret_values(path: Path, vault: Vault | None = None, *, shortest: int = _SHORTEST_SECRET) -> frozenset[str]:
+    """Every value of at least `shortest` characters, and every line of the ones with several lines, for redaction.
 
     Public keys and the marker lines of private keys are left out. Raises ConfigError as `keys` does.
     """
@@ -92,9 +92,9 @@ def secret_values(path: Path, vault: Vault | None = None) -> frozenset[str]:
             if tag == "!vault":
                 sealed.append(value)
             elif key != "public_key":
-                found |= _forms(value)
+                found |= _forms(value, shortest)
     for value in decrypt_values(sealed, path, vault):
-        found |= _forms(value)
+        found |= _forms(value, shortest)
     return frozenset(found)
 
 
@@ -159,10 +159,10 @@ def open_passwords(path: Path, vault: Vault | None) -> tuple[bytes, YamlText]:
     return data, parse(decrypt(data, path, vault) if encrypted(data) else data, path)
 
 
-def _forms(value: str) -> set[str]:
+def _forms(value: str, shortest: int) -> set[str]:
     lines = [line.strip() for line in value.splitlines()]
-    kept = {line for line in lines if len(line) >= _SHORTEST_SECRET and not line.startswith("-----")}
-    return kept | ({value} if len(value) >= _SHORTEST_SECRET else set())
+    kept = {line for line in lines if len(line) >= shortest and not line.startswith("-----")}
+    return kept | ({value} if len(value) >= shortest else set())
 
 
 def _example(toolchain: Toolchain) -> bytes:

@@ -103,6 +103,10 @@ class TaskEvent:
     """UTC, ISO 8601."""
     watched: bool = False
     """The task matched `Play.watch`."""
+    module: str = ""
+    """The task's module, where it failed."""
+    path: str = ""
+    """`file:line` of the task, where it failed."""
 
     def document(self) -> dict[str, Any]:
         return asdict(self)

@@ -48,6 +48,12 @@ def _dispatch(host: world.Host, words: list[str]) -> int:  # noqa: PLR0912 - a t
             _line({"DockerRootDir": host.dir, "ServerVersion": "sandbox"})
         case ["ps", "-a", "--no-trunc", "--format", "{{.Names}}"]:
             sys.stdout.write("".join(f"{name}\n" for name in host.containers()))
+        case ["ps", "-a", "--no-trunc", "--format", "{{.Names}}\t{{.Status}}"]:
+            _states(host)
+        case ["logs", "--timestamps", "--since", since, "--until", until, name]:
+            from upgrader.sandbox import logs
+
+            sys.stdout.writelines(logs.output(host, _existing(host, name), since, until))
         case ["inspect", "--type", "container", "--format", form, *names] if form.startswith('{"name"') and names:
             return _inspect(host, names)
         case ["inspect", "--type", "container", "--format", form, name] if form.startswith("{{.Config.Image}}{{range"):
@@ -103,6 +109,15 @@ def _existing(host: world.Host, name: str) -> str:
     if host.container(name) is None:
         raise _missing(name)
     return name
+
+
+def _states(host: world.Host) -> None:
+    from upgrader.sandbox import logs
+
+    for name in host.containers():
+        found = host.container(name)
+        if found:
+            sys.stdout.write(f"{name}\t{logs.status(found)}\n")
 
 
 def _inspect(host: world.Host, names: list[str]) -> int:

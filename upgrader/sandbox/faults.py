@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from upgrader.errors import UsageError
-from upgrader.sandbox import answers, identity, schemas, store, world
+from upgrader.sandbox import answers, identity, logs, schemas, store, world
 
 KINDS = {
     "fail": "the task fails, with `message`",
@@ -77,6 +77,11 @@ def plant_queues(root: Path, **counts: int) -> None:
         store.write(str(path), counts)
     else:
         path.unlink(missing_ok=True)
+
+
+def plant_log(root: Path, host: str, path: str, data: bytes | str) -> None:
+    """Add to a service's log on a host, `path` is below /var/log/kolla: `nova/nova-api.log`."""
+    logs.plant(world.Host(str(root), host), path, data.encode() if isinstance(data, str) else data)
 
 
 def damage_keys(root: Path, host: str) -> None:

@@ -6,7 +6,7 @@ release over a changed schema fails here like it fails there.
 
 from __future__ import annotations
 
-from upgrader.sandbox import schemas, world
+from upgrader.sandbox import logs, schemas, world
 from upgrader.sandbox.step import Result, Step, failed
 
 
@@ -20,6 +20,7 @@ def migrate(step: Step) -> Result:
     for database in step.args["databases"]:
         result = _change(step, database, part)
         if result.get("failed"):
+            _log(step, "ERROR", f"{database}: {result['msg']}")
             return result
         changed |= result["changed"]
     return {"changed": changed}
@@ -45,7 +46,13 @@ def _change(step: Step, database: str, part: str) -> Result:
         return {"changed": False}
     schemas.set_heads(step.root, database, goal, release=step.release, task=step.task)
     step.note(f"migrate:{database}:{step.release}:{part or 'all'}")
+    _log(step, "INFO", f"{database}: Running upgrade {' '.join(found)} -> {' '.join(goal)}")
     return {"changed": True}
+
+
+def _log(step: Step, level: str, text: str) -> None:
+    """What a service's own tool writes to its file while it migrates."""
+    logs.service(step.host, step.role, f"{step.role}-manage.log", level, text)
 
 
 def _refusal(step: Step, database: str, found: list[str]) -> str:

@@ -11,7 +11,7 @@ import hashlib
 import os
 import time
 
-from upgrader.sandbox import identity, migrations, queues, schemas, store, world
+from upgrader.sandbox import identity, logs, migrations, queues, schemas, store, world
 from upgrader.sandbox.step import Result, Step, Unreachable, failed
 
 
@@ -26,7 +26,10 @@ def run(step: Step) -> Result:
         time.sleep(float(slow.get("seconds", 1)))
     broken = step.fault("fail")
     if broken:
-        return failed(str(broken.get("message", "a fault was asked for")))
+        message = str(broken.get("message", "a fault was asked for"))
+        if step.args.get("role"):
+            logs.service(step.host, step.role, f"{step.role}.log", "ERROR", message, str(broken.get("request", "")))
+        return failed(message)
     if step.left_out() or (step.check and step.args["do"] not in _READING):
         return {"changed": False, "skipped": True, "skip_reason": "Conditional result was False"}
     result = _KINDS[step.args["do"]](step)
@@ -175,6 +178,7 @@ def _restart(step: Step) -> Result:
         reference = str(wrong.get("image", reference + "-wrong"))
     _ensure_image(step, name, reference)
     if name == "mariadb" and _downgrades(step) and step.fault("mariadb-refuses-downgrade", container=name):
+        logs.say(step.host, name, "[ERROR] InnoDB: Unsupported redo log format; the files are of a newer server")
         step.host.stop(name, exit_code=1)
         return failed("Timeout when waiting for search string MariaDB: the server does not start on newer files")
     step.host.remove(name)

@@ -52,6 +52,9 @@ class Host:
             os.unlink(self._container(name))  # noqa: PTH108
         except FileNotFoundError:
             return
+        from upgrader.sandbox import logs
+
+        logs.forget(self, name)
 
     def create(self, name: str, image: str, *, config: str = "", health: str = "healthy") -> None:
         """Make the container anew from `image`, which has to be on the host, and start it."""
@@ -69,12 +72,21 @@ class Host:
                 **({"joined": joined} if name == "mariadb" else {}),
             },
         )
+        from upgrader.sandbox import logs
+
+        logs.begin(self, name, f"INFO:__main__:Running command: {name!r} of {image}")
+        if health == "unhealthy":
+            logs.say(self, name, "ERROR: the health check fails")
+        self._tell_membership(name)
 
     def stop(self, name: str, exit_code: int = 0) -> None:
         """Stop a container; nothing happens when it does not run. Raises KeyError when it does not exist."""
         found = self._existing(name)
         if found["status"] == "running":
             self.put(name, {**found, "status": "exited", "exit_code": exit_code, "joined": False})
+            from upgrader.sandbox import logs
+
+            logs.say(self, name, f"stopped with exit code {exit_code}")
 
     def start(self, name: str) -> None:
         """Start a stopped container as it was made. Raises KeyError when it does not exist."""
@@ -86,6 +98,22 @@ class Host:
             # a server that comes back finds the others; when there are none it waits for a recovery, as Galera does
             changed["joined"] = galera_size(self.root) > 0 or galera_hosts(self.root) <= 1
         self.put(name, changed)
+        from upgrader.sandbox import logs
+
+        logs.say(self, name, f"INFO:__main__:Running command: {name!r} of {changed['image']}")
+        self._tell_membership(name)
+
+    def _tell_membership(self, name: str) -> None:
+        """A database server that comes up says whether it found the others."""
+        found = self.container(name)
+        if name != "mariadb" or found is None:
+            return
+        from upgrader.sandbox import logs
+
+        words = "Synchronized with group, ready for connections" if found.get("joined") else "no nodes coming from prim"
+        level = "Note" if found.get("joined") else "Warning"
+        stamp = time.strftime("%Y-%m-%d %k:%M:%S", time.localtime())
+        logs.plant(self, "mariadb/mariadb.log", f"{stamp} 2 [{level}] WSREP: {words}\n".encode())
 
     def images(self) -> list[dict[str, Any]]:
         return [store.read(f"{self.dir}/images/{name}.json") for name in store.names(f"{self.dir}/images")]
