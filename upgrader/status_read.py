@@ -38,8 +38,15 @@ def gather(site: Site) -> Report:
     with open_journal(site.state_dir, readonly=True) as journal:
         snapshot = journal.snapshot()
         plan = journal.plan(snapshot.run.id) if snapshot.run else {}
+    return report_of(site, snapshot, plan, _in_flight(site, snapshot), last_seen(site))
+
+
+def report_of(
+    site: Site, snapshot: Snapshot, plan: Mapping[str, Any], in_flight: InFlight | None, cloud: Seen | None
+) -> Report:
+    """The report of what was read already, as `gather` makes it."""
     controller, left_by = _lease(site.state_dir)
-    evidence = Evidence(_in_flight(site, snapshot), controller, left_by, last_seen(site), plan, why_not(site))
+    evidence = Evidence(in_flight, controller, left_by, cloud, plan, why_not(site))
     return judge_status(site, snapshot, evidence)
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.house.tree import imports, modules, unit
 
 LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Data, and the version: no logic at all.", ("release_graph", "upgrader")),
+    ("Data, and the version: no logic at all.", ("release_graph", "runbooks", "upgrader")),
     ("The form of every value.", ("value",)),
     ("Values of what services said, and of what two renderings differ in.", ("observed", "rendered")),
     (
@@ -18,6 +18,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("A file's sections and keys, every fault collected.", ("config_table",)),
     ("How the public APIs are asked; what they answered.", ("availability_rules", "availability")),
+    ("What a site says of its change document.", ("runbook_rules",)),
     ("When the cloud may be changed: rules and arithmetic.", ("window",)),
     ("The site file; the law run; ways back; a plan on disk: each from values alone.",
      ("config", "machine", "decisions", "plan_file", "record")),
@@ -25,6 +26,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("What the release data forbid; the folder of one attempt; kolla-ansible as a product; what this machine can try.",
      ("policy", "attempts", "kolla", "rehearsable")),
     ("How long stages take, from what they took.", ("estimates",)),
+    ("Whether a stage may begin now, by the change windows.", ("opening",)),
     ("What of the release graph's knowledge a site has to settle.", ("gates",)),
     ("Plans from graph, policies and facts; a stage's hands; looking at the cloud.", ("planner", "context", "facts")),
     ("Questions of health; what is typed by hand; what a run's standing means; what Ansible computes for a site.",
@@ -39,6 +41,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("One attempt from the engine's side.", ("conduct",)),
     ("The loop of a run.", ("engine",)),
     ("One command's hold on a run.", ("session",)),
+    ("A run as people watch it.", ("watch",)),
     ("Models into documents and terminals; a small cloud to try it on.", ("runbook", "views", "sandbox")),
     ("Verbs: compose, say, exit.", ("cli",)),
     ("How the program is started; a real cloud in containers that brings its own verb.", ("__main__", "lab")),
@@ -55,7 +58,8 @@ ONE_IMPORTER = {
     "rich": ("upgrader.views",),
     "ruamel": ("upgrader.kolla", "upgrader.graph.extract"),
     "typer": ("upgrader.cli", "upgrader.lab.main"),
-    "jinja2": ("upgrader.gates",),
+    "jinja2": ("upgrader.gates", "upgrader.runbook"),
+    "markdown_it": ("upgrader.runbook",),
 }
 """Library → where alone it may be imported."""
 
