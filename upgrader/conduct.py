@@ -18,6 +18,7 @@ from upgrader.decisions import data_stores, schema_changers
 from upgrader.durable import failpoint
 from upgrader.journal import AttemptRow, HopRow, Journal, Snapshot
 from upgrader.model import AttemptRequest, HopPlan, Plan, digest
+from upgrader.opening import Opening
 from upgrader.states import INFO, AttemptState, Event, Ponr, State
 
 ABORT_REQUEST = "abort.request"
@@ -58,6 +59,8 @@ class Conduct:
     """Looks at the cloud; asked only when evidence is missing. Its errors mean that it cannot be told."""
     no_restore_point: Callable[[HopRow], str] = lambda _hop: ""
     """Why the upgrade of a hop must not begin for want of a proved backup; empty when it may."""
+    opening: Callable[[Snapshot, HopRow, State], Opening] = lambda _shot, _hop, stage: Opening(stage.value)
+    """Whether a stage may begin now, by the site's change windows."""
     options: tuple[tuple[str, str], ...] = ()
     run_stage: str = attempts.RUN_STAGE
     env: Mapping[str, str] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from upgrader.errors import AttentionError
 from upgrader.journal import HopRow, Journal, Snapshot
 from upgrader.journal.projection import ENGINE
 from upgrader.model import BROKER_DUE, BROKER_WHY, Answer, BrokerPlan
+from upgrader.opening import BEGINS, WINDOW, Opening
 from upgrader.rehearsable import why_not
 from upgrader.states import INFO, RUN_ENDED, Event, RunState, State
 
@@ -86,8 +87,8 @@ class Engine:
         if hop.state is State.PENDING or kind == "stage":
             return self._work(snapshot, hop)
         if hop.state is State.HOLD_BROKER:
-            return self._hold_broker(hop)
-        return self._hold(hop) if kind == "hold" else _rest(hop)
+            return self._hold_broker(snapshot, hop)
+        return self._hold(snapshot, hop) if kind == "hold" else _rest(hop)
 
     def _work(self, snapshot: Snapshot, hop: HopRow) -> Ending | None:
         if self.stop_wanted():
@@ -102,6 +103,12 @@ class Engine:
         if hop.state is State.UPGRADE and (why := self.conduct.no_restore_point(hop)):
             message = f"{hop.name} is not upgraded without a restore point: {why}."
             return Ending("waiting", message, hop, wants=RESTORE_POINT)
+        found = self.conduct.opening(snapshot, hop, hop.state)
+        if found.why:
+            return _closed(hop, found)
+        if found.outside:
+            self.journal.note("outside_window", {"hop": hop.name, "stage": found.stage, "why": found.outside})
+            self.conduct.say("outside", {"stage": found.stage, "why": found.outside})
         try:
             launch(self.conduct, snapshot, hop)
         except AttentionError as error:
@@ -114,15 +121,19 @@ class Engine:
             return ""
         return why_not(self.conduct.site)
 
-    def _hold(self, hop: HopRow) -> Ending | None:
+    def _hold(self, snapshot: Snapshot, hop: HopRow) -> Ending | None:
         if self.auto_approve:
+            # what waits for a window waits before its approval, where the run can still be ended without a way back
+            found = self.conduct.opening(snapshot, hop, BEGINS[hop.state]) if hop.state in BEGINS else None
+            if found and found.why:
+                return _closed(hop, found)
             self.journal.move(hop.index, Event.APPROVE, self.actor, "approved in advance (--auto-approve)")
             self.conduct.say("approved", {"hop": hop.name, "hold": hop.state.value})
             return None
         what = "the upgrade" if hop.state is State.HOLD_UPGRADE else "finalize, which closes the way back"
         return Ending("waiting", f"{hop.name} waits for approval of {what}.", hop, wants=hop.state.value)
 
-    def _hold_broker(self, hop: HopRow) -> Ending | None:
+    def _hold_broker(self, snapshot: Snapshot, hop: HopRow) -> Ending | None:
         """Pass the queue migration by where nothing has to be migrated; otherwise it waits for a person."""
         planned = self.conduct.plan.hops[hop.index].broker
         due, why = broker_due(planned, hop.facts)
@@ -131,7 +142,7 @@ class Engine:
             self.conduct.say("skipped", {"hop": hop.name, "stage": State.BROKER.value, "why": why})
             return None
         if self.auto_approve and planned.migration != "no":
-            return self._hold(hop)
+            return self._hold(snapshot, hop)
         # an approval in advance covers the outage that the plan spoke of, and no other
         return Ending("waiting", f"{hop.name} waits for approval of {OUTAGE}: {why}.", hop, wants=hop.state.value)
 
@@ -159,6 +170,10 @@ def broker_due(planned: BrokerPlan, facts: Mapping[str, str]) -> tuple[Answer, s
     if seen in ("yes", "no", "unknown"):
         return seen, facts.get(BROKER_WHY, "") or "as the hop's checks saw it"  # type: ignore[return-value]
     return planned.migration, planned.migration_why
+
+
+def _closed(hop: HopRow, found: Opening) -> Ending:
+    return Ending("waiting", f"{hop.name}: {found.stage} waits for its change window: {found.why}.", hop, wants=WINDOW)
 
 
 def _legal(hop: HopRow, event: Event) -> bool:

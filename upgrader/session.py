@@ -22,6 +22,7 @@ from upgrader.graph import ReleaseGraph, load_graph, services_of
 from upgrader.journal import HopRow, Journal, Snapshot, acquire, open_journal
 from upgrader.kolla.inventory import INVENTORIES, Inventory, remembered_inventory
 from upgrader.model import CloudFacts, Code, HopPlan, Plan
+from upgrader.opening import Opening, opening
 from upgrader.plan_file import read_plan, write_plan
 from upgrader.states import RUN_ENDED, AttemptState, State
 from upgrader.survey import look, looking_glass
@@ -75,7 +76,13 @@ class Session:
         _refuse_another_law(snapshot)
         path = self._plan_path(snapshot.run.plan_sha256)
         plan = self._plan(snapshot, path)
-        return Conduct(self.site, self.journal, plan, path, self.say, self.look_at, self._no_restore_point)
+        return Conduct(
+            self.site, self.journal, plan, path, self.say, self.look_at, self._no_restore_point, self._opening(plan)
+        )
+
+    def _opening(self, plan: Plan) -> Callable[[Snapshot, HopRow, State], Opening]:
+        document = plan.document() if self.site.window else {}
+        return lambda snapshot, hop, stage: opening(self.site, self.journal, snapshot, hop, document, stage)
 
     def _no_restore_point(self, hop: HopRow) -> str:
         from upgrader.database.restore_point import objection

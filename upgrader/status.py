@@ -96,6 +96,30 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """The site's change windows as they stand at one moment. Times are UTC, ISO 8601."""
+
+    schedule: str
+    """The rule in words."""
+    zone: str
+    open: bool
+    opens: str = ""
+    """Of the window that is open, else of the next; empty: none comes any more."""
+    ends: str = ""
+    """Empty: no end is known."""
+    told: str = ""
+    """The same for people, in the site's own time and UTC."""
+    stage: str = ""
+    """The stage that comes next, where it asks for a window."""
+    why: str = ""
+    """Why that stage may not begin now."""
+    outside: str = ""
+    """Why it may begin although no window is open."""
+    accept: str = ""
+    """The name to accept, to begin all the same."""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """All that `status` says; its JSON form is `document`."""
 
@@ -128,6 +152,8 @@ class Report:
     cloud: Seen | None = None
     accepted: tuple[tuple[str, str, str], ...] = ()
     """(name, reason, who)."""
+    window: Standing | None = None
+    """None: the site has no change windows."""
     choices: tuple[Choice, ...] = ()
     serial: int = 0
     last_event_at: str = ""
@@ -148,6 +174,7 @@ class Evidence:
     """The plan's document."""
     no_copy: str = ""
     """Why no hop can be rehearsed on a copy here; empty when it can."""
+    window: Standing | None = None
 
 
 def judge_status(site: Site, snapshot: Snapshot, evidence: Evidence) -> Report:
@@ -158,6 +185,7 @@ def judge_status(site: Site, snapshot: Snapshot, evidence: Evidence) -> Report:
         controller=evidence.controller,
         left_by=evidence.left_by,
         cloud=evidence.cloud,
+        window=evidence.window,
         serial=snapshot.serial,
         last_event_at=snapshot.last_event_at,
         choices=NO_RUN,
@@ -187,7 +215,7 @@ def judge_status(site: Site, snapshot: Snapshot, evidence: Evidence) -> Report:
         backup_set=hop.facts.get("backup_set", ""),
         unverified=hop.interrupted or _may_be_mixed(verdict, hop, evidence),
         accepted=tuple((row.name, row.reason, row.actor) for row in snapshot.acceptances),
-        choices=choices(verdict, hop),
+        choices=_choices(verdict, hop, evidence.window),
     )
 
 
@@ -208,6 +236,8 @@ def _verdict(site: Site, snapshot: Snapshot, hop: HopRow, evidence: Evidence) ->
     if INFO[hop.state].kind == "hold" or (
         hop.state is State.REHEARSE and not driven and _unrehearsed(site, snapshot, evidence)
     ):
+        return Verdict.WAITING
+    if not driven and INFO[hop.state].kind == "stage" and evidence.window and evidence.window.why:
         return Verdict.WAITING
     return Verdict.RUNNING if driven else Verdict.STOPPED
 
@@ -234,6 +264,25 @@ def _way_back(hop: HopRow, plan: Mapping[str, Any]) -> tuple[str, tuple[str, ...
     if hop.ponr is Ponr.NO or not services:
         return "redeploy", services
     return "restore", services
+
+
+def _choices(verdict: Verdict, hop: HopRow, window: Standing | None) -> tuple[Choice, ...]:
+    """What can be typed; where a stage waits for its window, that comes first."""
+    if window is None or not window.why or verdict is not Verdict.WAITING:
+        return choices(verdict, hop)
+    if INFO[hop.state].kind == "hold":
+        return (*choices(verdict, hop), Choice(_accept(window), f"let {window.stage} begin outside the window"))
+    opens = f"once the window is open: {window.told}" if window.opens and not window.open else "when it fits"
+    leave = choices(Verdict.STOPPED, hop)[1:]
+    return (
+        Choice("upgrader resume", opens),
+        Choice(_accept(window), f"let {window.stage} begin outside the window"),
+        *leave,
+    )
+
+
+def _accept(window: Standing) -> str:
+    return f'upgrader approve --accept {window.accept} --reason "WHY"'
 
 
 def choices(verdict: Verdict, hop: HopRow) -> tuple[Choice, ...]:

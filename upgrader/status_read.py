@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +16,13 @@ from upgrader.config import Site
 from upgrader.durable import read_json, write_json
 from upgrader.journal.rows import Snapshot
 from upgrader.rehearsable import why_not
-from upgrader.status import NO_RUN, Evidence, InFlight, Report, Seen, Verdict, judge_status
+from upgrader.status import NO_RUN, Evidence, InFlight, Report, Seen, Standing, Verdict, judge_status
 
 if TYPE_CHECKING:
+    from upgrader.journal import Journal
     from upgrader.journal.lease import Card
     from upgrader.model import CloudFacts
+    from upgrader.window import WindowRules
 
 OBSERVED = "observed.json"
 """The last observation of the cloud, beside the journal: CloudFacts as `plan` and `status --observe` leave it."""
@@ -32,22 +36,61 @@ def gather(site: Site) -> Report:
 
     if not exists(site.state_dir):
         AuditFile(site.state_dir / AUDIT).refuse_lost()
-        return Report(site=site.name, verdict=Verdict.NO_RUN, cloud=last_seen(site), choices=NO_RUN)
+        window = schedule_now(site.window, datetime.now(UTC)) if site.window else None
+        return Report(site=site.name, verdict=Verdict.NO_RUN, cloud=last_seen(site), choices=NO_RUN, window=window)
     from upgrader.journal import open_journal
 
     with open_journal(site.state_dir, readonly=True) as journal:
         snapshot = journal.snapshot()
         plan = journal.plan(snapshot.run.id) if snapshot.run else {}
-    return report_of(site, snapshot, plan, _in_flight(site, snapshot), last_seen(site))
+        window = standing(site, journal, snapshot, plan)
+    return report_of(site, snapshot, plan, _in_flight(site, snapshot), last_seen(site), window)
 
 
 def report_of(
-    site: Site, snapshot: Snapshot, plan: Mapping[str, Any], in_flight: InFlight | None, cloud: Seen | None
+    site: Site,
+    snapshot: Snapshot,
+    plan: Mapping[str, Any],
+    in_flight: InFlight | None,
+    cloud: Seen | None,
+    window: Standing | None = None,
 ) -> Report:
     """The report of what was read already, as `gather` makes it."""
     controller, left_by = _lease(site.state_dir)
-    evidence = Evidence(in_flight, controller, left_by, cloud, plan, why_not(site))
+    evidence = Evidence(in_flight, controller, left_by, cloud, plan, why_not(site), window)
     return judge_status(site, snapshot, evidence)
+
+
+def standing(site: Site, journal: Journal, snapshot: Snapshot, plan: Mapping[str, Any]) -> Standing | None:
+    """The site's change windows now, and whether the next stage may begin; None where the site has none."""
+    if site.window is None:
+        return None
+    from upgrader.opening import clocks_of, opening
+
+    found = schedule_now(site.window, clocks_of(journal).now)
+    hop = snapshot.hop
+    if snapshot.run is None or hop is None or hop.ended or snapshot.attempt is not None:
+        return found
+    answer = opening(site, journal, snapshot, hop, plan)
+    if answer.verdict is None and not answer.why:
+        return found
+    return replace(found, stage=answer.stage, why=answer.why, outside=answer.outside, accept=answer.accept)
+
+
+def schedule_now(rules: WindowRules, now: datetime) -> Standing:
+    """The windows alone, whatever is run."""
+    from upgrader.window import moment, next_window, schedule
+
+    found = Standing(schedule(rules), rules.zone, open=False)
+    window = next_window(rules, now)
+    if window is None:
+        return found
+    opened = window.begins <= now
+    ends = "" if window.endless else window.ends.isoformat()
+    told = f"opens {moment(window.begins, rules.zone)}"
+    if opened:
+        told = "open, and no end is known" if window.endless else f"open until {moment(window.ends, rules.zone)}"
+    return replace(found, open=opened, opens=window.begins.isoformat(), ends=ends, told=told)
 
 
 def _lease(state_dir: Path) -> tuple[str, str]:

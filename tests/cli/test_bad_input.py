@@ -125,7 +125,7 @@ def history(site: Site) -> list[str]:
         (b"\xff\xfe[site]", ("not UTF-8",)),
         (b"", ("3 faults", "[site] name: missing", "[kolla] config_dir: missing", "[kolla] inventory: missing")),
         (SITE.encode() + b"[run]\nsoak = 2.5\n", ("1 fault.", "soak", "30min")),
-        (SITE.encode() + b"[window]\nstart = 02:00:00\n", ("[window] start",)),
+        (SITE.encode() + b"[window]\nstart = true\n", ("[window] start",)),
         (SITE.replace("prod", "a b").encode(), ("'a b'",)),
         (SITE.encode() + b"[sate]\ndir = 'x'\n", ("[sate]: no such section",)),
         (SITE.replace("[kolla]", "engine = 'lxc'\n[kolla]").encode(), ("'lxc'", "docker, podman")),

@@ -125,6 +125,11 @@ class Log:
         self.close()
 
     @property
+    def clock(self) -> Clock:
+        """The clocks that events are stamped with."""
+        return self._clock
+
+    @property
     def epoch(self) -> int:
         """The epoch this journal was entered with; -1 before."""
         return self._epoch

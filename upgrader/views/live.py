@@ -34,6 +34,7 @@ class Live:
             "result": self._result,
             "approved": lambda data: self._line(f"  approved    {data['hold']} (given in advance)"),
             "skipped": lambda data: self._line(f"  {data['stage']:<11} passed by: {data['why']}"),
+            "outside": lambda data: self._line(f"  window      {data['stage']} begins outside: {data['why']}"),
             "ponr": self._ponr,
             "evidence": lambda data: self._line(f"  evidence    {data['judgement']}", *data["faults"]),
             "probing": lambda _data: self._line("  probing     looking at the cloud: the end of the attempt is lost"),

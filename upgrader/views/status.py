@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from upgrader.status import Report, Seen, Verdict
 from upgrader.views.page import Page, Piece, Span, Tone
 
-_HEADLINES: dict[Verdict, tuple[str, Tone]] = {
+HEADLINES: dict[Verdict, tuple[str, Tone]] = {
     Verdict.NO_RUN: ("no run was ever started", ""),
     Verdict.RUNNING: ("RUNNING", "good"),
     Verdict.DETACHED: ("RUNNING, followed by nobody", "warn"),
@@ -45,7 +45,7 @@ def status_page(report: Report, now: datetime | None = None) -> Page:
     """The report; `now` (UTC) for ages, today's by default."""
     now = now or datetime.now(UTC)
     page = Page()
-    headline, tone = _HEADLINES[report.verdict]
+    headline, tone = HEADLINES[report.verdict]
     page.line(Span(report.site, "strong"), " · ", Span(headline, tone), _where(report), hang=4)
     if report.run:
         _hops(page, report)
@@ -53,6 +53,8 @@ def status_page(report: Report, now: datetime | None = None) -> Page:
     _cloud(page, report, now)
     if report.run and report.verdict not in (Verdict.DONE, Verdict.ABORTED, Verdict.SUPERSEDED, Verdict.ROLLED_BACK):
         _back(page, report)
+    if report.window is not None:
+        _window(page, report)
     for name, reason, who in report.accepted:
         page.line(f"Accepted: {name}: {reason} ({who})")
     _choices(page, report)
@@ -150,6 +152,18 @@ def _back(page: Page, report: Report) -> None:
     page.line(f"Way back: {words.get(report.way_back, report.way_back)}{backup}")
 
 
+def _window(page: Page, report: Report) -> None:
+    window = report.window
+    assert window is not None  # noqa: S101 - the caller has looked
+    page.line(f"Change window: {window.schedule} · ", window.told or "none comes any more", hang=4)
+    if window.why:
+        page.line(Span("! ", "warn"), f"{window.stage} waits: {window.why}", indent=2, hang=4)
+    elif window.outside:
+        page.line(f"{window.stage} may begin outside it: {window.outside}", indent=2, hang=4)
+    elif window.stage:
+        page.line(f"{window.stage} fits into what is left of it", indent=2)
+
+
 def _choices(page: Page, report: Report) -> None:
     page.line("You can:")
     page.columns([(Span(choice.command, "command"), choice.what) for choice in report.choices], indent=2, gap=3)
@@ -160,7 +174,11 @@ def age(at: str, now: datetime) -> str:
     moment = _moment(at)
     if moment is None:
         return "?"
-    seconds = max(0, int((now - moment).total_seconds()))
+    return age_seconds(max(0, int((now - moment).total_seconds())))
+
+
+def age_seconds(seconds: int) -> str:
+    """`41 s`, `2 min 05 s`, `1 h 05 min`, `3 days`."""
     if seconds < 60:
         return f"{seconds} s"
     if seconds < 3600:

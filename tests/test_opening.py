@@ -1,0 +1,215 @@
+"""Whether a stage may begin: the law in tables, and the engine over a real journal with clocks that the test moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.engine_kit.desk import Desk, place
+from tests.engine_kit.forked import forks
+from tests.engine_kit.place import WorldSession, graph
+from upgrader.estimates import BACK, Estimate
+from upgrader.journal import Acceptance, acquire, open_journal
+from upgrader.journal.commit import Clock
+from upgrader.opening import FROZEN, HELD, Clocks, Memory, Opening, may_begin, reserve
+from upgrader.states import FORWARD, INFO, STAGES, Event, State
+from upgrader.window import Freeze, WindowRules
+
+__all__ = ["forks", "place"]
+
+HOP = "2024.1→2024.2"
+OPENS = datetime(2026, 12, 5, 21, tzinfo=UTC)
+RULES = WindowRules(OPENS, 8 * 3600, "Europe/Berlin")
+HOUR = timedelta(hours=1)
+FOUND = tuple(
+    Estimate(HOP, stage, 3600, 1800, 7200, "history", 3) for stage in (*(one.value for one in FORWARD), *BACK)
+)
+
+
+def ask(stage: State, now: datetime, memory: Memory | None = None, counted: datetime | None = None) -> Opening:
+    return may_begin(RULES, stage, HOP, memory or Memory(), FOUND, Clocks(now, counted))
+
+
+def accepted(name: str) -> Memory:
+    return Memory(accepted=(Acceptance("run", name, "the board said so", "anna", "2026-12-01T00:00:00+00:00", 7),))
+
+
+# ---------------------------------------------------------------- the law
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_without_windows_nothing_is_held_up(stage: State) -> None:
+    assert may_begin(None, stage, HOP, Memory(), FOUND, Clocks(OPENS - HOUR)) == Opening(stage.value)
+
+
+def test_what_waits_for_a_window() -> None:
+    held = {stage for stage in STAGES if ask(stage, OPENS - HOUR).why}
+    assert held == {State.BACKUP, State.BROKER, State.UPGRADE} == HELD
+    assert all(INFO[stage].when == "window" for stage in held)
+    assert not {stage for stage in STAGES if ask(stage, OPENS).why}
+
+
+@pytest.mark.parametrize("stage", sorted(HELD))
+def test_it_begins_only_while_work_and_way_back_fit(stage: State) -> None:
+    back = reserve(stage, HOP, FOUND)
+    need = 3600 + (back.seconds if back else 0)
+    assert need == (3600 if stage is State.BACKUP else 3 * 3600)
+    last = OPENS + timedelta(hours=8, seconds=-need)
+    assert not ask(stage, last).why
+    late = ask(stage, last + timedelta(seconds=1))
+    assert "are left of the window" in late.why and late.accept == f"window-{stage}"
+    assert ("kept free for the way back" in late.why) is (stage is not State.BACKUP)
+    assert ask(stage, OPENS - timedelta(seconds=1)).why and not ask(stage, OPENS).why
+
+
+def test_the_refusal_says_when_it_opens_in_local_time_and_in_utc() -> None:
+    why = ask(State.UPGRADE, OPENS - HOUR).why
+    assert why == "no window is open; the next opens Sat 2026-12-05 22:00 CET (21:00 UTC)"
+    assert ask(State.UPGRADE, OPENS + 9 * HOUR).why == "the window of Sat 2026-12-05 22:00 CET (21:00 UTC) is over"
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if INFO[stage].when == "window" and stage not in HELD])
+def test_what_has_begun_goes_on_and_the_way_back_is_always_open(stage: State) -> None:
+    found = ask(stage, OPENS - HOUR)
+    assert not found.why and "no window is open" in found.outside
+    assert found.outside.startswith("going back is always allowed") is (stage.value in BACK)
+    assert not ask(stage, OPENS).outside
+
+
+@pytest.mark.parametrize("stage", [State.BROKER, State.UPGRADE])
+def test_a_hop_that_has_begun_is_not_held_up(stage: State) -> None:
+    found = ask(stage, OPENS - HOUR, Memory(began=True))
+    assert not found.why and found.outside.startswith("this hop has begun to change the cloud")
+
+
+@pytest.mark.parametrize(
+    ("name", "stage", "counts"),
+    [
+        ("window", State.UPGRADE, True),
+        ("window", State.BACKUP, True),
+        ("window-upgrade", State.UPGRADE, True),
+        ("window-upgrade", State.BACKUP, False),
+        ("not-rehearsed", State.UPGRADE, False),
+    ],
+)
+def test_a_person_overrides_it_by_name(name: str, stage: State, counts: bool) -> None:
+    found = ask(stage, OPENS - HOUR, accepted(name))
+    assert bool(found.why) is not counts
+    if counts:
+        assert found.outside.startswith(f"anna accepted {name}: the board said so (no window is open")
+
+
+def test_a_freeze_bars_what_puts_something_on_the_hosts() -> None:
+    freeze = Freeze(OPENS - HOUR, OPENS + HOUR, "year end")
+    rules = WindowRules(OPENS, 8 * 3600, "Europe/Berlin", freezes=(freeze,))
+    barred = {stage for stage in STAGES if may_begin(rules, stage, HOP, Memory(), FOUND, Clocks(OPENS)).why}
+    assert barred == {*HELD, *FROZEN} == {State.PULL, State.BACKUP, State.BROKER, State.UPGRADE}
+    why = may_begin(rules, State.PULL, HOP, Memory(), FOUND, Clocks(OPENS)).why
+    assert why == "a freeze holds until Sat 2026-12-05 23:00 CET (22:00 UTC): year end"
+    assert not may_begin(rules, State.PULL, HOP, accepted("window-pull"), FOUND, Clocks(OPENS)).why
+    assert not may_begin(rules, State.PULL, HOP, Memory(), FOUND, Clocks(OPENS + HOUR)).why
+
+
+# ---------------------------------------------------------------- clocks that jump
+
+
+def test_a_clock_that_jumps_into_the_window_opens_nothing() -> None:
+    found = ask(State.UPGRADE, OPENS + HOUR, counted=OPENS - 5 * HOUR)
+    assert "put forward by 6 h" in found.why and "check the clock" in found.why
+    back = ask(State.UPGRADE, OPENS, counted=OPENS + 9 * HOUR)
+    assert "put back by 9 h" in back.why and "is over" in back.why
+
+
+def test_a_clock_that_jumps_within_the_window_or_drifts_changes_nothing() -> None:
+    assert not ask(State.UPGRADE, OPENS + HOUR, counted=OPENS + 2 * HOUR).why
+    assert not ask(State.UPGRADE, OPENS, counted=OPENS - timedelta(seconds=30)).why
+    assert "no window is open" in ask(State.UPGRADE, OPENS - HOUR, counted=OPENS).why
+
+
+# ---------------------------------------------------------------- the engine
+
+
+class At(Clock):
+    """Clocks that a test moves: the wall's and the monotonic one together, or one of them."""
+
+    def __init__(self, wall: datetime) -> None:
+        super().__init__()
+        self.wall, self.mono = wall, 10**9
+
+    def wall_ns(self) -> int:
+        return int(self.wall.timestamp()) * 10**9
+
+    def mono_ns(self) -> int:
+        return self.mono
+
+    def go(self, span: timedelta) -> None:
+        self.wall += span
+        self.mono += int(span.total_seconds()) * 10**9
+
+
+@contextmanager
+def at_desk(folder: Path, clock: At, rules: WindowRules | None = RULES) -> Iterator[Desk]:
+    desk = Desk(folder, window=rules)
+    with acquire(desk.site.state_dir, "run") as lease, open_journal(desk.site.state_dir, clock=clock) as journal:
+        journal.enter(lease)
+        desk.session = WorldSession(desk.site, graph(), journal, "anna", lambda *said: desk.said.append(said))
+        yield desk
+
+
+@pytest.mark.usefixtures("forks")
+def test_a_run_waits_for_its_window_and_goes_on_in_it(place: Path) -> None:
+    clock = At(OPENS - HOUR)
+    with at_desk(place, clock) as desk:
+        desk.begin()
+        ending = desk.drive()
+        assert (ending.kind, ending.wants) == ("waiting", "window")
+        assert "the next opens Sat 2026-12-05 22:00 CET (21:00 UTC)" in ending.message
+        assert desk.stages() == ["preflight succeeded"] and desk.drive() == ending
+        clock.go(HOUR)
+        assert desk.drive().kind == "done"
+        assert not desk.words("outside")
+
+
+@pytest.mark.usefixtures("forks")
+def test_the_upgrade_waits_before_its_approval(place: Path) -> None:
+    clock = At(OPENS - HOUR)
+    with at_desk(place, clock) as desk:
+        desk.begin()
+        desk.drive()
+        desk.journal.accept("window-backup", "the last backup is of the afternoon", "anna")
+        ending = desk.drive()
+        assert (ending.kind, ending.wants, desk.hop.state) == ("waiting", "window", State.HOLD_UPGRADE)
+        assert desk.stages()[-1] == "rehearse succeeded"
+        desk.journal.move(0, Event.APPROVE, "anna", "go")
+        assert desk.drive().wants == "window", "an approval does not open a window"
+        desk.journal.accept("window-upgrade", "the board said so", "anna")
+        assert desk.drive().kind == "done"
+        notes = [event.data for event in desk.journal.events(kinds=["note.outside_window"])]
+        assert [note["stage"] for note in notes] == ["backup", "upgrade", "verify", "soak", "finalize"]
+        assert notes[1]["why"].startswith("anna accepted window-upgrade: the board said so")
+
+
+@pytest.mark.usefixtures("forks")
+def test_an_override_does_not_reach_the_next_hop(place: Path) -> None:
+    with at_desk(place, At(OPENS - HOUR)) as desk:
+        desk.begin(hops=2)
+        desk.journal.accept("window", "the board said so", "anna")
+        ending = desk.drive()
+        assert (ending.kind, ending.wants) == ("waiting", "window")
+        assert desk.hop.index == 1 and desk.hop.state is State.BACKUP
+
+
+@pytest.mark.usefixtures("forks")
+def test_a_clock_put_forward_while_the_run_is_driven(place: Path) -> None:
+    clock = At(OPENS - HOUR)
+    with at_desk(place, clock) as desk:
+        desk.begin()
+        desk.drive()
+        clock.wall += 2 * HOUR
+        assert "put forward by 2 h" in desk.drive().message
+    with at_desk(place, clock) as desk:
+        assert desk.drive().kind == "done", "the next command takes the clock as it is"

@@ -1,0 +1,185 @@
+"""May this stage of the run begin now? The law of change windows, for one stage at one moment.
+
+- Up to the upgrade, a stage that belongs into the window begins only in an open one, and only when its estimate and
+  the way back from it fit into what is left. Which stages belong there is the law's word (`states.INFO`).
+- A stage that may run before the window begins at any time; in a freeze only where it puts nothing on the hosts.
+- What has begun is brought to its end: after an upgrade or a queue migration has started on a hop, nothing of that hop
+  is held up by the window, neither forward nor back. It is said that it goes on outside the window.
+- A person may override it by name, for one stage (`window-upgrade`) or for the rest of the hop (`window`). That is an
+  acceptance as any other, in the journal with who and why; it ends with the hop, and never covers the next one.
+- No window configured: nothing is held up.
+
+A stage that is under way is never stopped by the end of a window: nobody asks here about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from upgrader.estimates import Estimate, estimates, of, way_back
+from upgrader.states import INFO, AttemptState, Event, State
+from upgrader.window import Verdict, WindowRules, fits, frozen_at, moment, span
+
+if TYPE_CHECKING:
+    from upgrader.config import Site
+    from upgrader.journal import Acceptance, HopRow, Journal, Snapshot
+
+WINDOW = "window"
+"""Name under which a person lets a hop, or with `-STAGE` one stage of it, begin outside the window."""
+HELD: frozenset[State] = frozenset({State.BACKUP, State.BROKER, State.UPGRADE})
+"""Stages that wait for a window while their hop has changed nothing."""
+FROZEN: frozenset[State] = frozenset({State.PULL})
+"""Stages before the window that put something on the hosts: not in a freeze."""
+BEGINS: Mapping[State, State] = {State.HOLD_BROKER: State.BROKER, State.HOLD_UPGRADE: State.UPGRADE}
+"""The stage that an approval of a hold lets begin, where that is one that waits for a window."""
+_BACK = (State.ROLLBACK_REDEPLOY, State.ROLLBACK_RESTORE, State.VERIFY_OLD)
+_CHANGING = (State.BROKER.value, State.UPGRADE.value)
+_JUMP = timedelta(seconds=60)
+"""How far the wall clock may go from the monotonic one within one command before both are asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the journal says that counts here."""
+
+    began: bool = False
+    """An upgrade or a queue migration of this hop was started, and may have changed something."""
+    accepted: tuple[Acceptance, ...] = ()
+    """Acceptances by name that were given for this hop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """The moment, and the moment counted on from when this command took the journal, by the monotonic clock."""
+
+    now: datetime
+    counted: datetime | None = None
+    """None: nothing to count from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The answer. `why` is empty when the stage may begin."""
+
+    stage: str
+    why: str = ""
+    verdict: Verdict | None = None
+    """None: the stage asks for no window."""
+    outside: str = ""
+    """It begins, and no window is open for it: why it may all the same."""
+    accept: str = ""
+    """The name to accept, to begin all the same."""
+
+
+# ---------------------------------------------------------------- pure
+
+
+def may_begin(
+    rules: WindowRules | None, stage: State, hop: str, memory: Memory, found: Sequence[Estimate], clocks: Clocks
+) -> Opening:
+    """Whether `stage` of `hop` may begin, by the rules, the journal's memory, the estimates and the clocks."""
+    if rules is None or INFO[stage].kind != "stage":
+        return Opening(stage.value)
+    if INFO[stage].when == "before":
+        return _before(rules, stage, memory, clocks)
+    judged = _judged(rules, stage, hop, found, clocks.now)
+    if judged.fits and clocks.counted is not None and abs(clocks.now - clocks.counted) > _JUMP:
+        by_counting = _judged(rules, stage, hop, found, clocks.counted)
+        if not by_counting.fits:
+            judged = replace(by_counting, why=_jumped(rules, clocks, by_counting))
+    if judged.fits:
+        return Opening(stage.value, verdict=judged)
+    return _held(stage, memory, judged, judged.why)
+
+
+def _before(rules: WindowRules, stage: State, memory: Memory, clocks: Clocks) -> Opening:
+    freeze = frozen_at(rules, clocks.now)
+    if stage not in FROZEN or freeze is None:
+        return Opening(stage.value)
+    why = f"a freeze holds until {moment(freeze.ends, rules.zone)}{f': {freeze.why}' if freeze.why else ''}"
+    return _held(stage, memory, None, why)
+
+
+def _held(stage: State, memory: Memory, judged: Verdict | None, why: str) -> Opening:
+    """Something stands against it: what outweighs that, or the refusal."""
+    if stage not in HELD | FROZEN:
+        always = "going back is always allowed" if stage in _BACK else "what has begun is brought to its end"
+        return Opening(stage.value, verdict=judged, outside=f"{always} ({why})")
+    if memory.began:
+        return Opening(stage.value, verdict=judged, outside=f"this hop has begun to change the cloud ({why})")
+    for row in reversed(memory.accepted):
+        if row.name in (WINDOW, f"{WINDOW}-{stage}"):
+            told = f"{row.actor} accepted {row.name}: {row.reason} ({why})"
+            return Opening(stage.value, verdict=judged, outside=told)
+    return Opening(stage.value, why, judged, accept=f"{WINDOW}-{stage}")
+
+
+def _judged(rules: WindowRules, stage: State, hop: str, found: Sequence[Estimate], now: datetime) -> Verdict:
+    need = of(found, hop, stage.value)
+    back = reserve(stage, hop, found)
+    return fits(rules, now, need.seconds if need else 0, back.seconds if back else 0)
+
+
+def reserve(stage: State, hop: str, found: Sequence[Estimate]) -> Estimate | None:
+    """What is kept free for going back from the stage; None where nothing is to be undone."""
+    if stage not in HELD or INFO[stage].way_back == "nothing":
+        return None
+    return way_back(found, hop, INFO[stage].way_back)
+
+
+def _jumped(rules: WindowRules, clocks: Clocks, by_counting: Verdict) -> str:
+    assert clocks.counted is not None  # noqa: S101 - the caller has looked
+    jump = (clocks.now - clocks.counted).total_seconds()
+    way = "forward" if jump > 0 else "back"
+    return (
+        f"this machine's clock was put {way} by {span(abs(jump))} while this command ran: it says "
+        f"{moment(clocks.now, rules.zone)}, counted on it is {moment(clocks.counted, rules.zone)}, and then "
+        f"{by_counting.why}; check the clock (timedatectl), then upgrader resume"
+    )
+
+
+# ---------------------------------------------------------------- from a journal
+
+
+def remember(journal: Journal, snapshot: Snapshot, hop: HopRow) -> Memory:
+    """What counts for this hop, out of the journal's events."""
+    began, since = False, 0
+    for event in journal.events(kinds=("hop_moved", "attempt_finished")):
+        if event.run != hop.run:
+            continue
+        if event.kind == "hop_moved":
+            if event.hop == hop.index - 1 and event.data["to"] == State.HOP_DONE:
+                since = event.seq
+        elif event.hop == hop.index and event.data["stage"] in _CHANGING and not _without_trace(event.data):
+            began = True
+    return Memory(began, tuple(row for row in snapshot.acceptances if row.seq > since))
+
+
+def _without_trace(data: Mapping[str, Any]) -> bool:
+    """The attempt never started, or looking at the cloud showed that it had changed nothing."""
+    return bool(data["result"] == AttemptState.VOID or data["event"] == Event.PROBED_UNTOUCHED)
+
+
+def clocks_of(journal: Journal) -> Clocks:
+    """Now, by the journal's own clocks; counted on from when it was entered, where that was on this boot."""
+    clock = journal.clock
+    now = datetime.fromtimestamp(clock.wall_ns() / 1e9, UTC)
+    entered = [event for event in journal.events(kinds=("entered",)) if event.epoch == journal.epoch]
+    if not entered or entered[-1].boot != clock.boot:
+        return Clocks(now)
+    since = timedelta(microseconds=(clock.mono_ns() - entered[-1].mono) / 1000)
+    return Clocks(now, datetime.fromisoformat(entered[-1].at) + since)
+
+
+def opening(
+    site: Site, journal: Journal, snapshot: Snapshot, hop: HopRow, plan: Mapping[str, Any], stage: State | None = None
+) -> Opening:
+    """Whether the stage that the hop is in (at a hold: the one after it) may begin now. Looks at no cloud."""
+    wanted = stage or BEGINS.get(hop.state, hop.state)
+    if site.window is None or INFO[wanted].kind != "stage":
+        return Opening(wanted.value)
+    memory = remember(journal, snapshot, hop)
+    return may_begin(site.window, wanted, hop.name, memory, estimates(site, plan), clocks_of(journal))
