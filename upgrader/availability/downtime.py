@@ -222,6 +222,17 @@ class Tally:
             edge=good is None or now.before is None,
         )
 
+    def so_far(self, going_on: float) -> tuple[float, int, str]:
+        """Seconds away, outages, last failure; `going_on`: how long it has been away now, as was heard since."""
+        known = sum(one.seconds for one in self.outages)
+        current = max(going_on, self.outage(None).seconds if self._open is not None else 0.0)
+        error = self._open.error if self._open is not None else self.outages[-1].error if self.outages else ""
+        return known + current, len(self.outages) + (current > 0 or self._open is not None), error
+
+    @property
+    def since_words(self) -> str:
+        return self.since.isoformat(timespec="milliseconds") if self.since is not None else ""
+
     def result(self) -> ApiDowntime:
         outages = [*self.outages, *([self.outage(None)] if self._open is not None else [])]
         return ApiDowntime(
@@ -239,7 +250,7 @@ class Account:
     def __init__(self) -> None:
         self.tallies: dict[str, Tally] = {}
         self.stopped: Mark | None = None
-        """The probe's own end, where it was the last thing recorded."""
+        """The probe's end because the run was at rest, where it was the last thing recorded."""
         self._header: Header | None = None
         self._clock = _Clock()
         self._waiting: list[Answer] = []
@@ -258,7 +269,7 @@ class Account:
     def _mark(self, mark: Mark) -> None:
         if mark.kind == "clock":
             self._clock.set(mark.clock, mark.at)
-        elif mark.kind == "stop":
+        elif mark.kind == "rest":
             self._settle(None)
             self.stopped = mark
 
@@ -285,9 +296,20 @@ class Account:
         ready = self._waiting if sure is None else [one for one in self._waiting if one.asked <= sure]
         self._waiting = self._waiting[len(ready) :]
         for answer in ready:
-            api = self._header.apis[answer.api]
-            patience = 2 * api.every + self._header.timeout + LATENESS
-            self.tallies[api.name].take(answer, self._clock, patience)
+            self.count(answer, self._header.apis[answer.api], self._header.timeout)
+
+    def count(self, answer: Answer, api: Api, timeout: float) -> None:
+        """Add one answer, in the order of the questions."""
+        self.tallies[api.name].take(answer, self._clock, 2 * api.every + timeout + LATENESS)
+
+    def adopt(self, boot: str, clock: float, at: float) -> None:
+        """The probe's own continuation of what was recorded: another start of it, seen by these clocks."""
+        apis = tuple(tally.api for tally in self.tallies.values())
+        self.take([Header(boot, at, clock, self._header.timeout if self._header else 0.0, apis)])
+
+    def iso(self, clock: float) -> str:
+        """UTC of a moment of this boot's clock."""
+        return self._clock.wall(clock).isoformat(timespec="milliseconds")
 
     def result(self) -> tuple[ApiDowntime, ...]:
         self._settle(None)

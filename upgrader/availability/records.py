@@ -65,7 +65,7 @@ class Header:
 
 
 class Mark(NamedTuple):
-    """Something besides answers. `clock`: the wall clock stepped; `note`, `stop`: words."""
+    """Something besides answers. `clock`: the wall clock was set; `rest`, `stop`: the probe's end, and why."""
 
     kind: str
     clock: float
