@@ -129,7 +129,7 @@ class Watcher:
             ponr_at=ponr[0],
             ponr_task=ponr[1],
             insights=insights(report, known.plan, seen.hosts if going else Hosts(), measured, apis, ponr),
-            events=happenings(known.events, report.hops, EVENTS),
+            events=happenings(known.events, report.hop, EVENTS),
         )
 
     # ------------------------------------------------------------ what is kept between two looks

@@ -28,22 +28,20 @@ _HOLDS = {
 _BAD = frozenset({State.DECIDE, State.DECIDE_BROKER, State.FAILED_CLEAN, State.NEEDS_ATTENTION})
 
 
-def happenings(events: Iterable[EventRow], hops: tuple[tuple[str, str, str], ...], limit: int) -> tuple[Happening, ...]:
-    """The last `limit` events that say something to people, oldest first. `hops`: (from, to, state) of the run."""
+def happenings(events: Iterable[EventRow], hop: int, limit: int) -> tuple[Happening, ...]:
+    """The last `limit` events that say something to people, oldest first. `hop`: the current one, from 1."""
     found = []
     for event in events:
         teller = _TELLERS.get(event.kind, _note)
         told = teller(event.data)
         if told is not None:
             text, level = told
-            found.append(Happening(event.seq, event.at, _short(_hop_of(event, hops) + text), level))
+            found.append(Happening(event.seq, event.at, _short(_hop_of(event, hop) + text), level))
     return tuple(found[-limit:])
 
 
-def _hop_of(event: EventRow, hops: tuple[tuple[str, str, str], ...]) -> str:
-    if event.hop is None or event.hop >= len(hops) or len(hops) < 2:
-        return ""
-    return f"{hops[event.hop][0]} → {hops[event.hop][1]}: "
+def _hop_of(event: EventRow, current: int) -> str:
+    return "" if event.hop is None or event.hop + 1 == current else f"hop {event.hop + 1}: "
 
 
 def _short(text: str) -> str:
