@@ -152,11 +152,6 @@ def _taken(screen: Screen) -> Iterator[None]:
     wanted: dict[signal.Signals, Callable[..., object]] = {
         signal.SIGTSTP: suspend, signal.SIGCONT: go_on, signal.SIGTERM: leave, signal.SIGHUP: leave,
     }  # fmt: skip
-        signal.SIGTSTP: suspend,
-        signal.SIGCONT: go_on,
-        signal.SIGTERM: leave,
-        signal.SIGHUP: leave,
-    }
     before = {number: signal.signal(number, action) for number, action in wanted.items()}
     try:
         screen.open()
