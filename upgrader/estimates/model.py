@@ -29,6 +29,10 @@ class Size:
     forks: int = DEFAULT_FORKS
     soak: int = 0
     """Seconds that a hop is watched for, as configured."""
+    migrations: float | None = None
+    """Seconds of all migrations, where they were measured; they stand in for the model's."""
+    restore: float | None = None
+    """The same of loading the databases."""
 
     @property
     def waves(self) -> int:
@@ -45,6 +49,7 @@ class Line:
     wave: float
     service_wave: float
     schema: float
+    restore: float
     low: float
     high: float
 
@@ -54,7 +59,8 @@ class Line:
             + self.service * size.services
             + self.wave * size.waves
             + self.service_wave * size.services * size.waves
-            + self.schema * size.schemas
+            + (self.schema * size.schemas if size.migrations is None or not self.schema else size.migrations)
+            + (self.restore if size.restore is None or not self.restore else size.restore)
         )
 
 
@@ -72,7 +78,7 @@ class Baseline:
 def baseline() -> Baseline:
     """The shipped data. Raises KeyError or ValueError when they are damaged: a defect of the package."""
     document: dict[str, Any] = tomllib.loads(FILE.read_text(encoding="utf-8"))
-    keys = ("fixed", "service", "wave", "service_wave", "schema", "low", "high")
+    keys = ("fixed", "service", "wave", "service_wave", "schema", "restore", "low", "high")
     lines = {name: Line(*(float(row.get(key, 0)) for key in keys)) for name, row in document["stage"].items()}
     about, typical = document["about"], document["typical"]
     return Baseline(str(about["source"]), int(typical["services"]), int(typical["hosts"]), lines)
