@@ -16,6 +16,7 @@ from typing import Any
 from upgrader.availability_rules import AvailabilityRules, availability_rules
 from upgrader.config_table import Table
 from upgrader.errors import ConfigError
+from upgrader.runbook_rules import RunbookRules, runbook_rules
 from upgrader.window import WindowRules, read_window
 
 SITE_FILE = "upgrader.toml"
@@ -130,6 +131,7 @@ class Site:
     staging_rules: StagingRules = StagingRules()
     rehearsal_rules: RehearsalRules = RehearsalRules()
     availability: AvailabilityRules = AvailabilityRules()
+    runbook: RunbookRules = RunbookRules()
     window: WindowRules | None = None
     """When the cloud may be changed; None: whenever an operator says so."""
 
@@ -232,6 +234,7 @@ def _build(path: Path, table: Table) -> Site:
         max_attempts=table.parsed("run", "max_attempts", int, 5, "a whole number"),
         answers=table.answers("answers"),
         availability=availability_rules(table),
+        runbook=runbook_rules(table),
     )
     table.finish()
     return site

@@ -34,6 +34,7 @@ class Table:
         self.file, self.data = file, data
         self.faults: list[str] = []
         self.seen: set[tuple[str, str]] = set()
+        self.lists: set[str] = set()
 
     def section(self, name: str) -> Mapping[str, Any]:
         """What stands in a section, `backup.offbox` too; empty when it is not there, or no section."""
@@ -133,10 +134,30 @@ class Table:
                 self.faults.append(f"[{section}] {key}: wants true, false, text or a number, has {value!r}")
         return tuple(sorted((key, json.dumps(value)) for key, value in part.items() if not self.faults))
 
+    def entries(self, name: str) -> Iterator[tuple[Table, str]]:
+        """The entries of a list of sections `[[name]]`: each as a table of its own, with the section to ask it for.
+
+        Keys that were not asked for until the next entry is taken are faults, as elsewhere.
+        """
+        self.seen.add((name, ""))
+        self.lists.add(name)
+        found = self.data.get(name, [])
+        if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+            self.faults.append(f"{name}: wants sections [[{name}]], each with two brackets")
+            return
+        for number, entry in enumerate(found, start=1):
+            label = f"{name} {number}"
+            part = Table(self.file, {label: entry})
+            part.faults = self.faults
+            yield part, label
+            self.faults.extend(part._unknown(label, entry, {label}))
+
     def finish(self) -> None:
         """Raises ConfigError naming every fault, unknown sections and keys among them."""
         known = {section for section, _ in self.seen}
         for section, part in self.data.items():
+            if section in self.lists:
+                continue
             if section not in known:
                 self.faults.append(f"[{section}]: no such section (known: {', '.join(sorted(known))})")
             else:

@@ -29,6 +29,7 @@ class UpgraderGroup(LazyGroup):
         "init": ("upgrader.cli.init_cmd", "Look at /etc/kolla and write upgrader.toml."),
         "check": ("upgrader.cli.check_cmd", "Say what has to be settled on every hop, days before the window."),
         "plan": ("upgrader.cli.plan_cmd", "Work out the way to a release, or say why there is none."),
+        "runbook": ("upgrader.cli.runbook_cmd", "Write the change document of a plan, as Markdown or HTML."),
         "backup": ("upgrader.cli.backup_cmd", "Take a backup set, list the sets, check or prove one."),
         "rehearse": ("upgrader.cli.rehearse_cmd", "Try the releases' own migrations on a copy of the databases."),
         "run": ("upgrader.cli.run_cmd", "Carry out a plan, stage by stage."),

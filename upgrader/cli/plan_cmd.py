@@ -42,8 +42,8 @@ def plan(
     from upgrader.planner import Goal
 
     goal = Goal(target=to, source=source, hops=hops)
-    site = _site(given, goal, paper)
-    made = _make(goal, site, quiet=as_json)
+    site = site_or_paper(given, goal, paper)
+    made = make(goal, site, quiet=as_json)
     if config_diff and site is not None:
         made = _with_configuration(made, site, quiet=as_json)
     if out:
@@ -66,7 +66,7 @@ def plan(
     show(page, color=given.color)
 
 
-def _site(given: Invocation, goal: Goal, paper: bool) -> Site | None:
+def site_or_paper(given: Invocation, goal: Goal, paper: bool) -> Site | None:
     """The site to look at; None for a paper plan: asked for, or --from given where there is no site."""
     if paper:
         return None
@@ -81,7 +81,8 @@ def _site(given: Invocation, goal: Goal, paper: bool) -> Site | None:
         raise
 
 
-def _make(goal: Goal, site: Site | None, *, quiet: bool) -> Plan:
+def make(goal: Goal, site: Site | None, *, quiet: bool) -> Plan:
+    """A plan from what the site is now, or from the release graph alone. Raises as the planner and the survey do."""
     from upgrader.graph import load_graph
     from upgrader.planner import plan as make_plan
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from upgrader.cli.driving import ACCEPT_HELP, acceptances, conclude, drive, live, site_of
+from upgrader.cli.plan_fits import no_drift, same_release_data
 from upgrader.cli.verb import invocation, verb_app
-from upgrader.errors import RefusedError, StaleError, UsageError
+from upgrader.errors import RefusedError, UsageError
 
 if TYPE_CHECKING:
     from upgrader.config import Site
@@ -100,31 +101,10 @@ def _must_fit(plan: Plan, path: Path, site: Site, opened: Session) -> None:
 
     snapshot = opened.journal.snapshot()
     check_belongs(plan, site=site.name, lineage=snapshot.lineage, serial=snapshot.serial)
-    if plan.graph_sha256 != opened.graph.sha256:
-        raise StaleError(
-            "The plan was made with other release data than this upgrader has.",
-            cloud="Nothing was changed.",
-            details=(f"release data: the plan has {plan.graph_sha256[:12]}, here it is {opened.graph.sha256[:12]}",),
-            next_command=f"upgrader plan --to {plan.target} --out {path}",
-            reason="plan-stale",
-        )
-    _refuse_drift(plan, path, site, opened)
-
-
-def _refuse_drift(plan: Plan, path: Path, site: Site, opened: Session) -> None:
-    from upgrader.facts.binding import drift
-    from upgrader.survey import bind_now
-
+    again = f"upgrader plan --to {plan.target} --out {path}"
+    same_release_data(plan, opened.graph, again)
     facts, inventory = opened.observe(plan.source)
-    differences = drift(plan.binding, bind_now(site, opened.graph, facts, inventory))
-    if differences:
-        raise StaleError(
-            "The cloud or its configuration is not what the plan was made from.",
-            cloud="Nothing was changed.",
-            details=differences,
-            next_command=f"upgrader plan --to {plan.target} --out {path}",
-            reason="drift",
-        )
+    no_drift(plan, site, opened.graph, facts, inventory, again)
 
 
 def _make(to: str, site: Site, graph: ReleaseGraph, view: Live) -> Plan:

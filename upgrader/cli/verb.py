@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import typer
 
 _OF_A_SITE = re.compile(
-    r"\bupgrader (check|plan|backup|rehearse|run|status|resume|approve|abort|rollback|history|toolchain|staging)\b"
+    r"\bupgrader (check|plan|runbook|backup|rehearse|run|status|resume|approve|abort|rollback|history|toolchain"
+    r"|staging)\b"
 )
 
 
