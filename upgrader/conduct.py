@@ -61,6 +61,8 @@ class Conduct:
     """Why the upgrade of a hop must not begin for want of a proved backup; empty when it may."""
     opening: Callable[[Snapshot, HopRow, State], Opening] = lambda _shot, _hop, stage: Opening(stage.value)
     """Whether a stage may begin now, by the site's change windows."""
+    beside: Callable[[HopRow], None] = lambda _hop: None
+    """Told before a stage is started, and of one that is found under way: what works beside the run is seen to."""
     options: tuple[tuple[str, str], ...] = ()
     run_stage: str = attempts.RUN_STAGE
     env: Mapping[str, str] = field(default_factory=dict)
@@ -87,6 +89,7 @@ def launch(conduct: Conduct, snapshot: Snapshot, hop: HopRow) -> None:
         "backup_set": hop.facts.get("backup_set", ""),
         "options": conduct.options,
     }
+    conduct.beside(hop)
     failpoint("engine.intend")
     attempt = conduct.journal.intend(hop.index, hop.state, request_sha256=digest(body))
     failpoint("engine.intended")
@@ -118,6 +121,8 @@ def settle(conduct: Conduct, snapshot: Snapshot, detach: Callable[[], bool]) -> 
     folder = attempts.folder_of(conduct.site.state_dir, attempt.id)
     if not folder.is_dir():
         attempts.void(folder)
+    if attempts.running(folder):
+        conduct.beside(hop)
     listener = _Listener(conduct, hop, attempt)
     evidence = attempts.follow(folder, on_progress=listener, until=_until(conduct, folder, detach))
     judgement = attempts.judge(evidence)

@@ -77,12 +77,34 @@ class Session:
         path = self._plan_path(snapshot.run.plan_sha256)
         plan = self._plan(snapshot, path)
         return Conduct(
-            self.site, self.journal, plan, path, self.say, self.look_at, self._no_restore_point, self._opening(plan)
-        )
+            self.site, self.journal, plan, path, self.say, self.look_at, self._no_restore_point, self._opening(plan),
+            self._beside,
+        )  # fmt: skip
 
     def _opening(self, plan: Plan) -> Callable[[Snapshot, HopRow, State], Opening]:
         document = plan.document() if self.site.window else {}
         return lambda snapshot, hop, stage: opening(self.site, self.journal, snapshot, hop, document, stage)
+
+    def _beside(self, hop: HopRow) -> None:
+        """The public APIs are asked by a process of its own while stages that can take them away are worked on."""
+        from upgrader.outside.rest import WATCHED
+        from upgrader.outside.start import Equipment, ensure
+
+        if hop.state not in WATCHED:
+            return
+
+        def equip() -> Equipment:
+            from upgrader.survey import ask_of
+
+            toolchain = looking_glass(self.site, self.graph, hop.source)
+            inventory = remembered_inventory(
+                toolchain, self.site.inventory, self.site.vault_password_file, self.site.state_dir / INVENTORIES
+            )
+            return Equipment(toolchain, *ask_of(self.site, toolchain, "availability"), inventory)
+
+        started = ensure(self.site, hop.run, equip)
+        if started.words:
+            self.say("note", {"text": f"  outside     {started.words}"})
 
     def _no_restore_point(self, hop: HopRow) -> str:
         from upgrader.database.restore_point import objection

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.engine_kit.world import World
+from upgrader.availability_rules import AvailabilityRules
 from upgrader.conduct import Conduct
 from upgrader.config import Site
 from upgrader.graph import ReleaseGraph, load_graph
@@ -36,7 +37,7 @@ def site_of(place: Path, **changes: Any) -> Site:
         "engine_command": "docker", "staging": place / "staging.toml", "backup_dir": place / "backups",
         "backup_database": "logical", "toolchains_dir": place, "wheelhouse": None, "sandbox": None,
         "state_dir": place / "state", "soak_seconds": 0, "min_free_bytes": 0,
-        "forks": 5, "max_attempts": 5,
+        "forks": 5, "max_attempts": 5, "availability": AvailabilityRules(enabled=False),
     }  # fmt: skip
     return Site(**{**values, **changes})
 

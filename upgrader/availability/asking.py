@@ -90,6 +90,7 @@ class Asking:
     def set(self, apis: Sequence[Api], keystone: Keystone | None) -> None:
         """Ask these from now on. Those that were asked before go on in their rhythm."""
         before = {one.api.name: one for one in self.asked}
+        grid = min((one.due for one in self.asked if not one.silenced), default=0.0)
         self.keystone = keystone
         self.asked = []
         for number, api in enumerate(apis):
@@ -98,6 +99,7 @@ class Asking:
             if kind == "document":
                 one.address = address_of(api.url)
                 one.request = request(one.address)
+            one.due = grid
             if (old := before.get(api.name)) is not None:
                 one.due, one.silenced = old.due, old.silenced
             self.asked.append(one)

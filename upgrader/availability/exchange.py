@@ -12,7 +12,7 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from upgrader.availability.address import Address, Where
@@ -203,9 +203,14 @@ def _tls_words(error: ssl.SSLError) -> str:
     return str(said).lower().replace("_", " ")
 
 
-def context_of(ca_file: str, *, insecure: bool) -> ssl.SSLContext:
-    """How TLS servers are checked. Raises OSError or ssl.SSLError when the file with authorities cannot be used."""
-    context = ssl.create_default_context(cafile=ca_file or None)
+def context_of(authorities: Iterable[str], *, insecure: bool) -> ssl.SSLContext:
+    """How TLS servers are checked: by the system's authorities and those in the given files.
+
+    Raises OSError or ssl.SSLError when a file cannot be used.
+    """
+    context = ssl.create_default_context()
+    for file in authorities:
+        context.load_verify_locations(cafile=file)
     if insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -51,7 +51,8 @@ class Order:
     endpoints: tuple[tuple[str, str], ...] = ()
     catalogue: bool = True
     region: str = ""
-    ca_file: str = ""
+    authorities: tuple[str, ...] = ()
+    """Files with certificate authorities besides the system's own."""
     insecure: bool = False
     account: Account | None = None
     known: tuple[tuple[str, str], ...] = ()
@@ -66,6 +67,7 @@ def order_of(document: Mapping[str, Any]) -> Order:
     account = said.pop("account", None)
     for key in ("endpoints", "known"):
         said[key] = tuple((str(name), str(url)) for name, url in said.get(key, ()))
+    said["authorities"] = tuple(str(name) for name in said.get("authorities", ()))
     return Order(**said, account=account_of(account) if account else None)
 
 
@@ -208,7 +210,7 @@ class Probe:
                 write_json(self._folder.parent / ENDPOINTS, {"catalogue": self._catalogue, "keystone": order.keystone})
 
     def _tls(self) -> ssl.SSLContext:
-        return context_of(self._order.ca_file, insecure=self._order.insecure)
+        return context_of(self._order.authorities, insecure=self._order.insecure)
 
     # ------------------------------------------------------------ what is heard
 
@@ -238,6 +240,8 @@ class Probe:
     def _show(self, stopped: str) -> None:
         now = boottime()
         words = "; ".join(filter(None, (self._asking.note, self._writer.trouble)))
+        if stopped:
+            self._away_since.clear()
         apis = [self._now(api, now) for api in self._apis]
         self._writer.present(
             document(apis, boot=boot_id(), clock=now, at=time.time(), words=words, stopped=stopped)
