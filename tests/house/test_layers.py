@@ -43,7 +43,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("The loop of a run.", ("engine",)),
     ("One command's hold on a run.", ("session",)),
     ("A run as people watch it.", ("watch",)),
-    ("Models into documents and terminals; a small cloud to try it on.", ("runbook", "views", "sandbox")),
+    ("Models into documents and terminals; a small cloud to try it on.", ("runbook", "report", "views", "sandbox")),
     ("Verbs: compose, say, exit.", ("cli",)),
     ("How the program is started; a real cloud in containers that brings its own verb.", ("__main__", "lab")),
 )  # fmt: skip

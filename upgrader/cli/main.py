@@ -40,6 +40,7 @@ class UpgraderGroup(LazyGroup):
         "rollback": ("upgrader.cli.rollback_cmd", "Take a hop back: redeploy or restore."),
         "staging": ("upgrader.cli.staging_cmd", "Make a staging cloud's configuration, and keep it apart."),
         "history": ("upgrader.cli.history_cmd", "Show the journal and check its hash chain."),
+        "report": ("upgrader.cli.report_cmd", "Say what became of a run: Markdown, HTML or JSON."),
         "graph": ("upgrader.cli.graph_cmd", "Show the releases and hops this tool knows."),
         "inspect": ("upgrader.cli.inspect_cmd", "Name the release of the databases in a dump."),
         "toolchain": ("upgrader.cli.toolchain_cmd", "Build and check the pinned environment of a release."),

@@ -33,13 +33,14 @@ def hop_timeline(
     no_return: NoReturn | None = None,
     window: Window | None = None,
     title: str = "",
+    words: tuple[str, str] | None = None,
     width: int = 760,
     styled: bool = True,
 ) -> str:
     """The stages of a hop: above those that may run days before, below those of the window, each on its own axis.
 
     Bars follow each other unless they say where they begin. Window and point of no return are drawn into the lower
-    axis; a point of no return on a stage that is not drawn there is only told.
+    axis; a point of no return on a stage that is not drawn there is only told. `words` are the headings of the two.
     """
     title = title or f"Hop {hop}"
     sheet = Sheet(width)
@@ -47,15 +48,15 @@ def hop_timeline(
     sheet.height = 34.0
     label = _label_width(stages, sheet.width)
     groups = [(when, _placed([bar for bar in stages if bar.when == when])) for when in ("before", "window")]
-    for when, placed in groups:
+    heads = words or ("Before the window (may be days before)", _window_words(window))
+    for (when, placed), head in zip(groups, heads, strict=True):
         if placed or (when == "window" and window):
-            words = "Before the window (may be days before)" if when == "before" else _window_words(window)
             inside = (window, no_return) if when == "window" else (None, None)
-            _panel(sheet, words, placed, label, *inside)
+            _panel(sheet, head, placed, label, *inside)
     if not stages:
         sheet.text(_MARGIN, sheet.height + 16, "No stage.", "small")
         sheet.height += 28
-    return sheet.svg(title, _told(hop, groups[0][1], groups[1][1], no_return, window), styled=styled)
+    return sheet.svg(title, _told(hop, groups, heads, no_return, window), styled=styled)
 
 
 def _label_width(stages: Sequence[StageBar], width: float) -> float:
@@ -173,10 +174,15 @@ def _no_return(sheet: Sheet, x: float, top: float, foot: float, text: str, left:
 
 
 def _told(
-    hop: str, before: Sequence[_Placed], inside: Sequence[_Placed], line: NoReturn | None, window: Window | None
+    hop: str,
+    groups: Sequence[tuple[str, Sequence[_Placed]]],
+    heads: Sequence[str],
+    line: NoReturn | None,
+    window: Window | None,
 ) -> str:
+    inside = groups[-1][1]
     parts = [f"Stages of the hop {hop}."]
-    for words, group in (("Before the window", before), ("In the window", inside)):
+    for (_, group), words in zip(groups, heads, strict=True):
         if group:
             parts.append(f"{words}: " + "; ".join(_row_told(one.bar) for one in group) + ".")
     if line:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from upgrader.durable import write_atomic
+from upgrader.durable import write_atomic, write_json
+from upgrader.facts.images import SEEN, images_document
 from upgrader.facts.names import release_names
 from upgrader.facts.observe import observe
 from upgrader.facts.plays import cloud_hosts
@@ -50,8 +51,9 @@ def look(
 
 
 def keep(ctx: StageContext, facts: CloudFacts) -> None:
-    """Keep the observation for later answers of `status`."""
+    """Keep the observation for later answers of `status`, and what ran with the attempt, whose digest covers it."""
     keep_seen(ctx.site, facts.document())
+    write_json(ctx.attempt.folder / SEEN, images_document(facts))
 
 
 def inventory_of(ctx: StageContext, toolchain: Toolchain) -> Inventory:

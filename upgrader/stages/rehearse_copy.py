@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from upgrader.database.manifest import must_be_whole
+from upgrader.database.manifest import must_be_whole, sha256_of
 from upgrader.findings import accept_all
 from upgrader.model import Code, Finding
 from upgrader.rehearsal.environments import build_services
@@ -22,8 +22,8 @@ from upgrader.rehearsal.report import Rehearsal, ServiceResult
 from upgrader.rehearsal.source import CopySource
 from upgrader.stages.base import StageCanceled, StageContext, StepFailed
 
-REPORT = "rehearsal_report"
-"""Fact of a hop: path of the report of its rehearsal on a copy."""
+REPORT, DIGEST = "rehearsal_report", "rehearsal_report_sha256"
+"""Facts of a hop: path and digest of the report of its rehearsal on a copy."""
 
 
 def on_copy(ctx: StageContext) -> None:
@@ -48,6 +48,7 @@ def on_copy(ctx: StageContext) -> None:
             raise StageCanceled("rehearsal") from None
         path = keep(report, job.folder)
         ctx.facts["rehearsal"], ctx.facts[REPORT] = report.id, str(path)
+        ctx.facts[DIGEST] = sha256_of(path)
         ctx.judge(findings_of(report), "the rehearsal failed")
         if not report.passed:
             raise StepFailed("the copy holds no service whose migrations are known", evidence=[str(path)])
