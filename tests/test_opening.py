@@ -55,7 +55,7 @@ def test_what_waits_for_a_window() -> None:
 
 @pytest.mark.parametrize("stage", sorted(HELD))
 def test_it_begins_only_while_work_and_way_back_fit(stage: State) -> None:
-    back = reserve(stage, HOP, FOUND)
+    back = reserve(stage, HOP, FOUND, "restore")
     need = 3600 + (back.seconds if back else 0)
     assert need == (3600 if stage is State.BACKUP else 3 * 3600)
     last = OPENS + timedelta(hours=8, seconds=-need)

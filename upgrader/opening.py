@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from upgrader.estimates import Estimate, estimates, of, way_back
+from upgrader.estimates import Estimate, estimates, of, way_back, way_of
 from upgrader.states import INFO, AttemptState, Event, State
 from upgrader.window import Verdict, WindowRules, fits, frozen_at, moment, span
 
@@ -78,16 +78,26 @@ class Opening:
 
 
 def may_begin(
-    rules: WindowRules | None, stage: State, hop: str, memory: Memory, found: Sequence[Estimate], clocks: Clocks
+    rules: WindowRules | None,
+    stage: State,
+    hop: str,
+    memory: Memory,
+    found: Sequence[Estimate],
+    clocks: Clocks,
+    way: str = "restore",
 ) -> Opening:
-    """Whether `stage` of `hop` may begin, by the rules, the journal's memory, the estimates and the clocks."""
+    """Whether `stage` of `hop` may begin, by the rules, the journal's memory, the estimates and the clocks.
+
+    `way`: the most that going back from the hop's upgrade can take, `redeploy` or `restore`.
+    """
     if rules is None or INFO[stage].kind != "stage":
         return Opening(stage.value)
     if INFO[stage].when == "before":
         return _before(rules, stage, memory, clocks)
-    judged = _judged(rules, stage, hop, found, clocks.now)
+    back = reserve(stage, hop, found, way)
+    judged = _judged(rules, clocks.now, of(found, hop, stage.value), back)
     if judged.fits and clocks.counted is not None and abs(clocks.now - clocks.counted) > _JUMP:
-        by_counting = _judged(rules, stage, hop, found, clocks.counted)
+        by_counting = _judged(rules, clocks.counted, of(found, hop, stage.value), back)
         if not by_counting.fits:
             judged = replace(by_counting, why=_jumped(rules, clocks, by_counting))
     if judged.fits:
@@ -117,17 +127,15 @@ def _held(stage: State, memory: Memory, judged: Verdict | None, why: str) -> Ope
     return Opening(stage.value, why, judged, accept=f"{WINDOW}-{stage}")
 
 
-def _judged(rules: WindowRules, stage: State, hop: str, found: Sequence[Estimate], now: datetime) -> Verdict:
-    need = of(found, hop, stage.value)
-    back = reserve(stage, hop, found)
+def _judged(rules: WindowRules, now: datetime, need: Estimate | None, back: Estimate | None) -> Verdict:
     return fits(rules, now, need.seconds if need else 0, back.seconds if back else 0)
 
 
-def reserve(stage: State, hop: str, found: Sequence[Estimate]) -> Estimate | None:
+def reserve(stage: State, hop: str, found: Sequence[Estimate], way: str) -> Estimate | None:
     """What is kept free for going back from the stage; None where nothing is to be undone."""
     if stage not in HELD or INFO[stage].way_back == "nothing":
         return None
-    return way_back(found, hop, INFO[stage].way_back)
+    return way_back(found, hop, way if stage is State.UPGRADE else INFO[stage].way_back)
 
 
 def _jumped(rules: WindowRules, clocks: Clocks, by_counting: Verdict) -> str:
@@ -182,4 +190,5 @@ def opening(
     if site.window is None or INFO[wanted].kind != "stage":
         return Opening(wanted.value)
     memory = remember(journal, snapshot, hop)
-    return may_begin(site.window, wanted, hop.name, memory, estimates(site, plan), clocks_of(journal))
+    way = way_of(plan["hops"][hop.index])
+    return may_begin(site.window, wanted, hop.name, memory, estimates(site, plan), clocks_of(journal), way)

@@ -52,6 +52,7 @@ def approve(
             done = f"Approved {hop.state.value.removeprefix('hold_')} of {hop.name}."
             if hop.state is State.HOLD_BROKER:
                 done += with_site(_outage(opened, snapshot, hop), given.named)
+            done += _closed(opened)
         else:
             raise RefusedError(
                 f"{hop.name} is in {hop.state}, which waits for no approval.",
@@ -59,6 +60,16 @@ def approve(
                 reason="nothing-to-approve",
             )
     typer.echo(f"{done}\nNext:  {with_site('upgrader resume', given.named)}")
+
+
+def _closed(opened: Session) -> str:
+    """That the stage which was approved has to wait for its window."""
+    snapshot = opened.journal.snapshot()
+    hop = snapshot.hop
+    if snapshot.run is None or hop is None:
+        return ""
+    found = opened.conduct(snapshot).opening(snapshot, hop, hop.state)
+    return f"\nIt does not begin yet: {found.why}." if found.why else ""
 
 
 def _outage(opened: Session, snapshot: Snapshot, hop: HopRow) -> str:

@@ -101,15 +101,20 @@ def check(
         more, pages = further_parts(
             site, graph, checked.path.hops, config_diff=config_diff, patch=inventory_patch, details=details, say=narrate
         )
+    from upgrader.cli.check_parts import window_document, window_of
+
+    window, fits = window_of(site, graph, checked.path.hops, seen)
     if as_json:
         import json
 
+        more |= window_document(window, fits)
         typer.echo(json.dumps(checked.document(next_command) | more, indent=2, ensure_ascii=False))
     else:
         from upgrader.views.check import check_page
 
-        for page in (*pages, check_page(checked, next_commands=[next_command], details=details)):
-            _show(page, given)
+        page = check_page(checked, next_commands=[next_command], details=details, window=window, fits=fits)
+        for shown in (*pages, page):
+            _show(shown, given)
     if checked.blockers:
         raise typer.Exit(RefusedError.exit_code)
 

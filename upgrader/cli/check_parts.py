@@ -13,12 +13,17 @@ from upgrader.errors import ConfigError, RefusedError
 
 if TYPE_CHECKING:
     from upgrader.config import Site
+    from upgrader.estimates import HopFit
     from upgrader.graph import Hop, ReleaseGraph
     from upgrader.kolla.inventory import Inventory
     from upgrader.kolla.inventory_patch import InventoryPatch
     from upgrader.model import Plan
+    from upgrader.record import SiteRecord
     from upgrader.rendered import ConfigDifference
+    from upgrader.status import Standing
     from upgrader.views.page import Page
+
+    WindowSeen = tuple[Standing | None, tuple[HopFit, ...]]
 
 Say = Callable[[str], None]
 
@@ -125,3 +130,42 @@ def write_inventory_patch(site: Site, hops: Sequence[Hop], inventory: Inventory,
     except OSError as error:
         raise ConfigError(f"{file} cannot be written: {error.strerror}.", reason="unwritable-file") from None
     return patch
+
+
+def window_of(site: Site | None, graph: ReleaseGraph, hops: Sequence[Hop], record: SiteRecord) -> WindowSeen:
+    """The site's change windows, and the hops against them; (None, ()) for a site without."""
+    if site is None or site.window is None:
+        return None, ()
+    from datetime import UTC, datetime
+
+    from upgrader.estimates import estimates, hop_fits
+    from upgrader.graph import services_of
+    from upgrader.graph.wayback import way_back
+    from upgrader.status_read import schedule_now
+
+    containers = [container.name for host in record.facts.hosts for container in host.containers]
+    services = services_of(graph, containers) if containers else None
+    document = {
+        "hosts": record.hosts,
+        "hops": [
+            {
+                "from": hop.source,
+                "to": hop.target,
+                "stages": (),
+                "way_back": [row.document() for row in way_back(graph, hop, services)],
+            }
+            for hop in hops
+        ],
+    }
+    now = datetime.now(UTC)
+    fits = hop_fits(site.window, now, document, estimates(site, document))
+    return schedule_now(site.window, now), fits
+
+
+def window_document(window: Standing | None, fits: Sequence[HopFit]) -> dict[str, object]:
+    """What JSON gets besides; nothing for a site without windows."""
+    if window is None:
+        return {}
+    from upgrader.views.window import fit_document
+
+    return {"window": fit_document(window, fits)}

@@ -226,6 +226,10 @@ dir = "state"              # the journal; has to be on a local disk
 # clients_use_volumev3 = false
 
 [window]
-# start = "22:00"          # your change window, for the plan's and the board's eyes
-# length = "4h"
+# When the cloud may be changed: no backup, queue migration or upgrade begins outside, or if it would not fit.
+# start = "22:00"          # of every day, of the days below; or once: "2026-12-05 22:00"
+# days = ["sat", "sun"]
+# length = "8h"
+# timezone = "Europe/Berlin"   # without it times are UTC
+# freeze = [{{ from = "2026-12-18", to = "2027-01-06", why = "end of year" }}]
 """

@@ -10,9 +10,13 @@ import typer
 from upgrader.cli.verb import Invocation, invocation, say, silent, verb_app, with_site
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from upgrader.config import Site
+    from upgrader.estimates import Estimate, HopFit
     from upgrader.model import Plan
     from upgrader.planner import Goal
+    from upgrader.status import Standing
     from upgrader.views.page import Page
 
 app = verb_app()
@@ -50,8 +54,9 @@ def plan(
         from upgrader.plan_file import write_plan
 
         write_plan(made, Path(out))
+    found, window, fits = _times(made, site)
     if as_json:
-        _print_json(made)
+        _print_json(made, found, window, fits)
         return
     from upgrader.views.plan import plan_page
     from upgrader.views.terminal import show
@@ -61,7 +66,13 @@ def plan(
         show(_explained(made, explain, following), color=given.color)
         return
     page = plan_page(
-        made, next_commands=following, details=details, typed=lambda command: with_site(command, given.named)
+        made,
+        next_commands=following,
+        details=details,
+        typed=lambda command: with_site(command, given.named),
+        found=found,
+        window=window,
+        fits=fits,
     )
     show(page, color=given.color)
 
@@ -107,10 +118,32 @@ def _with_configuration(made: Plan, site: Site, *, quiet: bool) -> Plan:
     return with_configuration(made, config_differences(site, hops, inventory, say=silent if quiet else say))
 
 
-def _print_json(made: Plan) -> None:
+def _times(made: Plan, site: Site | None) -> tuple[tuple[Estimate, ...], Standing | None, tuple[HopFit, ...]]:
+    """How long it takes and when there is time for it: beside the plan, whose digest knows nothing of either."""
+    from upgrader.estimates import estimates, for_plan_only, hop_fits
+
+    document = made.document()
+    if site is None:
+        return for_plan_only(document), None, ()
+    found = estimates(site, document)
+    if site.window is None:
+        return found, None, ()
+    from datetime import UTC, datetime
+
+    from upgrader.status_read import schedule_now
+
+    now = datetime.now(UTC)
+    return found, schedule_now(site.window, now), hop_fits(site.window, now, document, found)
+
+
+def _print_json(made: Plan, found: Sequence[Estimate], window: Standing | None, fits: Sequence[HopFit]) -> None:
     import json
 
-    typer.echo(json.dumps({**made.document(), "sha256": made.sha256}, indent=2, ensure_ascii=False))
+    from upgrader.estimates import documents
+    from upgrader.views.window import fit_document
+
+    beside = {"estimates": documents(found), "window": None if window is None else fit_document(window, fits)}
+    typer.echo(json.dumps({**made.document(), "sha256": made.sha256, **beside}, indent=2, ensure_ascii=False))
 
 
 def _explained(made: Plan, wanted: str, following: list[str]) -> Page:

@@ -11,6 +11,7 @@ are no samples. No clock and no network: the same files give the same figures. L
     total(found, hop, stages) -> Estimate                stages one after the other
     in_window(found, hop), before_window(found, hop)     the two columns of `upgrader plan`
     way_back(found, hop, ways) -> Estimate               what has to be kept free: the way back and its verification
+    hop_fits(rules, now, plan's document, found)         each hop against the windows to come
     left(estimate, gone_seconds) -> Left                 of a stage that is under way: about how long, and is it slow
     documents(found)                                     for JSON
 """
@@ -18,20 +19,24 @@ are no samples. No clock and no network: the same files give the same figures. L
 from __future__ import annotations
 
 from upgrader.estimates.find import estimates, for_plan_only
+from upgrader.estimates.fit import HopFit, hop_fits, way_of
 from upgrader.estimates.left import Left, left
 from upgrader.estimates.value import BACK, Estimate, before_window, documents, in_window, of, total, way_back
 
 __all__ = [
     "BACK",
     "Estimate",
+    "HopFit",
     "Left",
     "before_window",
     "documents",
     "estimates",
     "for_plan_only",
+    "hop_fits",
     "in_window",
     "left",
     "of",
     "total",
     "way_back",
+    "way_of",
 ]

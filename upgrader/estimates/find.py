@@ -97,8 +97,8 @@ def _one(hop: str, stage: str, size: Size, known: Known) -> Estimate:
             if rows and like == stage:
                 return _measured(hop, stage, size, rows, source, what, doubt)
             if rows:
-                what = f"from {like} ({what}); no {stage.replace('_', ' ')} was measured"
-                return _measured(hop, stage, size, rows, source, what, math.hypot(doubt, OTHER_STAGE))
+                note = f"from {like} ({what}); no {stage.replace('_', ' ')} was measured"
+                return _measured(hop, stage, size, rows, source, note, math.hypot(doubt, OTHER_STAGE))
     copies = known.copies.get(hop, ())
     if copies and stage == State.REHEARSE:
         return _rehearse(hop, copies)

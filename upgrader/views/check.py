@@ -5,22 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from upgrader.estimates import HopFit
 from upgrader.findings import CHECKLIST, Checked, asked, hop_name, missing, part_of, questions
 from upgrader.model import Code, Finding
+from upgrader.status import Standing
 from upgrader.views.explain import told
 from upgrader.views.page import Page, Span
 from upgrader.views.plan import blocked_words, count, host_before, host_counts, mark_of
+from upgrader.views.window import window_part
 
 _WHEN = {"before": "do now", "during": "in the window", "after": "after"}
 _FEW = 3
 """So many lines of one id are shown; the rest is counted."""
 
 
-def check_page(checked: Checked, *, next_commands: Sequence[str], details: bool = False) -> Page:
+def check_page(
+    checked: Checked,
+    *,
+    next_commands: Sequence[str],
+    details: bool = False,
+    window: Standing | None = None,
+    fits: Sequence[HopFit] = (),
+) -> Page:
     """The whole check. Without `details` what only should be done is a line each, and what is advised is counted."""
     page = Page()
     _header(page, checked)
     _verdict(page, checked)
+    window_part(page, window, fits)
     checklist = [finding for finding in checked.findings if part_of(finding) == CHECKLIST]
     rest = [finding for finding in checked.findings if finding not in checklist]
     _part(page, "The cloud as it is", [finding for finding in rest if not finding.hop], details)

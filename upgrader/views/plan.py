@@ -4,25 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from upgrader.estimates import Estimate, HopFit
 from upgrader.model import ByHand, Code, Finding, HopPlan, Plan, Way, WayBack
+from upgrader.status import Standing
 from upgrader.views.configuration import configuration_blocks
 from upgrader.views.explain import by_hand_told
 from upgrader.views.page import WIDTH, Page, Piece, Span, Tone, cells
+from upgrader.views.window import times, times_from, window_part
 
 _LABEL = 16
 
 
 def plan_page(
-    plan: Plan, *, next_commands: Sequence[str], details: bool = False, typed: Callable[[str], str] = str
+    plan: Plan,
+    *,
+    next_commands: Sequence[str],
+    details: bool = False,
+    typed: Callable[[str], str] = str,
+    found: Sequence[Estimate] = (),
+    window: Standing | None = None,
+    fits: Sequence[HopFit] = (),
 ) -> Page:
     """The whole plan. With `details` also the commands of every stage and the text of everything to do by hand.
 
-    `typed` makes of a finding's command the one to type here (it may have to name the site).
+    `typed` makes of a finding's command the one to type here (it may have to name the site). `found`, `window` and
+    `fits` say how long it takes and when there is time for it; they are no part of the plan.
     """
     page = Page()
     _header(page, plan)
     _findings(page, plan, typed)
-    _path(page, plan)
+    _path(page, plan, found)
+    window_part(page, window, fits)
     for number, hop in enumerate(plan.hops, start=1):
         page.blank()
         _hop(page, plan, hop, number, details)
@@ -138,13 +150,17 @@ def _finding(page: Page, finding: Finding, typed: Callable[[str], str]) -> None:
         page.line("→ ", Span(typed(finding.next), "command"), indent=6)
 
 
-def _path(page: Page, plan: Plan) -> None:
+def _path(page: Page, plan: Plan, found: Sequence[Estimate]) -> None:
     page.blank()
-    rows: list[Sequence[Piece]] = [[Span(word, "dim") for word in ("hop", "way back", "schema changes")]]
+    timed = ("in the window", "before it") if found else ()
+    rows: list[Sequence[Piece]] = [[Span(word, "dim") for word in ("hop", *timed, "way back", "schema changes")]]
     for hop in plan.hops:
         changing = " ".join(_changing(hop)) or "none"
-        rows.append((Span(f"{hop.source} → {hop.target}", "strong"), _way_back_words(hop), changing))
+        lasting = times(found, hop.name) if found else ()
+        rows.append((Span(f"{hop.source} → {hop.target}", "strong"), *lasting, _way_back_words(hop), changing))
     page.columns(rows, indent=1)
+    if found:
+        times_from(page, found, [hop.name for hop in plan.hops])
 
 
 def _way_back_words(hop: HopPlan) -> str:
