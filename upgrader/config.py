@@ -17,6 +17,7 @@ from upgrader.availability_rules import AvailabilityRules, availability_rules
 from upgrader.config_table import Table
 from upgrader.errors import ConfigError
 from upgrader.runbook_rules import RunbookRules, runbook_rules
+from upgrader.serve_rules import ServeRules, serve_rules
 from upgrader.window import WindowRules, read_window
 
 SITE_FILE = "upgrader.toml"
@@ -132,6 +133,7 @@ class Site:
     rehearsal_rules: RehearsalRules = RehearsalRules()
     availability: AvailabilityRules = AvailabilityRules()
     runbook: RunbookRules = RunbookRules()
+    serve: ServeRules = ServeRules()
     window: WindowRules | None = None
     """When the cloud may be changed; None: whenever an operator says so."""
 
@@ -235,6 +237,7 @@ def _build(path: Path, table: Table) -> Site:
         answers=table.answers("answers"),
         availability=availability_rules(table),
         runbook=runbook_rules(table),
+        serve=serve_rules(table),
     )
     table.finish()
     return site

@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("A file's sections and keys, every fault collected.", ("config_table",)),
     ("How the public APIs are asked; what they answered.", ("availability_rules", "availability")),
-    ("What a site says of its change document.", ("runbook_rules",)),
+    ("What a site says of its change document; where its live page is.", ("runbook_rules", "serve_rules")),
     ("When the cloud may be changed: rules and arithmetic.", ("window",)),
     ("The site file; the law run; ways back; a plan on disk: each from values alone.",
      ("config", "machine", "decisions", "plan_file", "record")),
@@ -37,6 +37,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("What is found of a site; what lies on this machine; a look on disk.", ("findings", "keeping", "record_file")),
     ("A site record put together.", ("recorded",)),
     ("Everything a plan needs to know of a site.", ("survey",)),
+    ("A diagnosis of a failed attempt.", ("diagnose",)),
     ("A staging cloud: kept apart, made ready, filled, judged.", ("staging",)),
     ("Work on a hop, one module per stage; the process that owns an attempt.", ("stages", "supervisor")),
     ("One attempt from the engine's side.", ("conduct",)),
@@ -44,6 +45,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("One command's hold on a run.", ("session",)),
     ("A run as people watch it.", ("watch",)),
     ("Models into documents and terminals; a small cloud to try it on.", ("runbook", "report", "views", "sandbox")),
+    ("A run for browsers.", ("serve",)),
     ("Verbs: compose, say, exit.", ("cli",)),
     ("How the program is started; a real cloud in containers that brings its own verb.", ("__main__", "lab")),
 )  # fmt: skip
@@ -59,6 +61,7 @@ ONE_IMPORTER = {
     "rich": ("upgrader.views",),
     "ruamel": ("upgrader.kolla", "upgrader.graph.extract"),
     "typer": ("upgrader.cli", "upgrader.lab.main"),
+    "h11": ("upgrader.serve",),
     "jinja2": ("upgrader.gates", "upgrader.runbook"),
     "markdown_it": ("upgrader.runbook",),
 }
@@ -106,7 +109,7 @@ def test_every_library_is_declared():
     from tests.house.tree import REPO
 
     project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
-    wanted = project["dependencies"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["serve"]]
     declared = {re.split(r"[<>=\[ ]", line)[0].replace("-", "_").lower() for line in wanted}
     named = {"ruamel": "ruamel.yaml", "markdown_it": "markdown_it_py"}
     named |= {"pydantic_core": "pydantic", "markupsafe": "jinja2"}  # come with them, in the version they ask for

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import typer
 
 _OF_A_SITE = re.compile(
-    r"\bupgrader (check|plan|runbook|backup|rehearse|run|status|resume|approve|abort|rollback|history|toolchain"
-    r"|staging)\b"
+    r"\bupgrader (check|plan|runbook|backup|rehearse|run|status|serve|resume|approve|abort|rollback|history|toolchain"
+    r"|staging|diagnose)\b"
 )
 
 
