@@ -30,7 +30,7 @@ from benchmarks.cloud_rows import ROWS_PER_INSTANCE, statements  # noqa: E402
 from benchmarks.run import Figure, report  # noqa: E402
 from upgrader.database import manifest as parts  # noqa: E402
 from upgrader.database.compare import mydumped, row_counts  # noqa: E402
-from upgrader.database.load import SORT, copied, load_files  # noqa: E402
+from upgrader.database.load import LOADING, copied, load_files  # noqa: E402
 from upgrader.database.manifest import BackupSet, Manifest  # noqa: E402
 from upgrader.database.physical import program  # noqa: E402
 from upgrader.database.throwaway import Server, programs, throwaway  # noqa: E402
@@ -102,7 +102,7 @@ def one_client(server: Server, files: Sequence[Path]) -> None:
 
 def measured(folder: Path, rows: int, load: Callable[[Server], object]) -> tuple[float, float]:
     """Seconds and the server's processor seconds of one load into a fresh server; every row has to be there."""
-    with throwaway(folder, programs(), options=(SORT,), **SERVER) as server:
+    with throwaway(folder, programs(), options=LOADING, **SERVER) as server:
         before = processor(server)
         seconds = timed(lambda: load(server))
         used = processor(server) - before

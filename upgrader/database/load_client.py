@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from upgrader.database.load_files import widen
@@ -63,6 +64,7 @@ class Client:
         self._in, self._out = self._process.stdin, self._process.stdout
         widen(self._in)
         self._marks = 0
+        self._closers: list[Callable[[], None]] = []
 
     def __enter__(self) -> Client:
         self.write(_SANDBOX + CHECKS)
@@ -70,6 +72,8 @@ class Client:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.kill()
+        for close in self._closers:
+            close()
         self._process.wait()
         for stream in (self._in, self._out, self._words):
             try:
@@ -84,6 +88,15 @@ class Client:
                 view = view[self._in.write(view) or 0 :]
         except (BrokenPipeError, ValueError):
             raise self._trouble() from None
+
+    def at_end(self, close: Callable[[], None]) -> None:
+        """Call this too when the client ends, however it ends."""
+        self._closers.append(close)
+
+    def must_live(self) -> None:
+        """Return when statements are still carried out and nobody wants to stop."""
+        if self._stop.is_set() or self._process.poll() is not None:
+            raise self._trouble()
 
     def settle(self) -> None:
         """Return when everything written so far is done."""

@@ -15,7 +15,7 @@ from upgrader.database.contents import DumpDamaged
 from upgrader.errors import EnvironmentMissingError
 
 _PIPE_BYTES = 1024 * 1024
-_PROGRAMS = {".zst": (("zstd", "-dcq"),), ".gz": (("pigz", "-dc"), ("gzip", "-dc"))}
+_PROGRAMS = {".zst": (("zstd", "-dcq"),), ".gz": (("igzip", "-dc"), ("pigz", "-dc"), ("gzip", "-dc"))}
 _PACKAGES = {".zst": "zstd", ".gz": "gzip"}
 
 
@@ -50,7 +50,7 @@ def decompressed(path: Path) -> Iterator[IO[bytes]]:
         raise DumpDamaged(f"{path.name} is cut off or damaged: {words or f'exit code {code}'}")
 
 
-def widen(stream: IO[bytes]) -> None:
+def widen(stream: IO[bytes] | int) -> None:
     """Let the pipe hold more, so that its two ends wait less for each other; where that is not allowed, it does not."""
     with suppress(OSError):
         fcntl.fcntl(stream, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)

@@ -18,6 +18,7 @@ from typing import IO
 
 from upgrader.database.contents import DumpDamaged, schema_of
 from upgrader.database.dump_split import definition, pieces
+from upgrader.database.load_bulk import Bulk, charset_in, fields, fit, header_in, read_as
 from upgrader.database.load_client import CHECKS, Client, Stopped, must_have_space, quoted
 from upgrader.database.load_files import MydumperTable, decompressed, mydumper_plan, statements
 from upgrader.database.throwaway import Server
@@ -54,6 +55,12 @@ class _Table:
     first: list[bytes] = field(default_factory=list)
     held: int = 0
     keys: bytes = b""
+    charset: bytes = b""
+    """Of the dump's text; empty: not known."""
+    quote: bytes = b"'"
+    bulk: Bulk | None = None
+    before: bytes = b""
+    header: bytes = b""
 
     @property
     def full(self) -> str:
@@ -181,6 +188,7 @@ class Load:
         rest = self._rest.setdefault(path, [CHECKS]) if first else []
         schema, ended = schema_of(path), False
         table: _Table | None = None
+        charset = b""
         for piece in pieces(stream):
             if self._stop.is_set():
                 raise Stopped
@@ -193,11 +201,14 @@ class Load:
                 table = None
             if piece.kind in ("session", "database"):
                 schema = piece.name or schema
+                charset = charset_in(piece.text) or charset
                 client.write(piece.text)
                 rest.append(piece.text)
             elif piece.kind == "table":
                 mine = self._claim(f"table {schema}.{piece.name}")
                 table = self._begin(schema, piece.name, piece.text) if mine else None
+                if table is not None:
+                    table.charset = charset
             elif piece.kind == "rest":
                 rest.append(piece.text)
             ended = piece.kind == "end"
@@ -205,6 +216,8 @@ class Load:
             raise DumpDamaged(f"{path.name} ends too early: it is cut off, or no dump of mariadb-dump")
 
     def _mydumper_tables(self, client: Client, tables: list[MydumperTable]) -> None:
+        # its files say nothing of it: a row numbered 0 would get the next number
+        client.write(b"SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO';\n")
         for given in tables:
             if not self._claim(f"table {given.schema}.{given.name}"):
                 continue
@@ -216,12 +229,13 @@ class Load:
             if not text:
                 raise DumpDamaged(f"{given.definition.name} defines no table")
             table = self._begin(given.schema, given.name, text)
+            table.quote = b'"'
             for path in given.rows:
                 with decompressed(path) as stream:
-                    while block := stream.read(_SMALL_BYTES * 8):
+                    while lines := stream.readlines(_SMALL_BYTES * 8):
                         if self._stop.is_set():
                             raise Stopped
-                        self._rows(client, table, block)
+                        self._rows(client, table, b"".join(lines))
             self._close(client, table)
 
     def _begin(self, schema: str, name: str, statement: bytes) -> _Table:
@@ -234,7 +248,7 @@ class Load:
     def _rows(self, client: Client, table: _Table, text: bytes) -> None:
         self.texts[table.full].update(text)
         if table.open:
-            self._send(client, text)
+            self._send(client, table, text)
             return
         table.first.append(text)
         table.held += len(text)
@@ -245,25 +259,50 @@ class Load:
         """Make the table and send the rows held back; a small one gets its keys at once."""
         cut = definition(table.statement)
         table.open = True
-        self._send(client, (cut.keyed if small else cut.early) + b"".join(table.first))
+        held = b"".join(table.first)
         table.first.clear()
+        client.write(cut.keyed if small else cut.early)
+        if not small and fit(table.statement):
+            self._begin_bulk(client, table, held)
+        self._send(client, table, held)
         name = quoted(table.schema, table.name)
-        if cut.keys and not small:
-            table.keys = b"%sALTER TABLE %s %s;\n" % (CHECKS, name, b", ".join(b"ADD " + key for key in cut.keys))
+        if not small:
+            adds = b", ".join(b"ADD " + key for key in cut.keys)
+            keys = b"ALTER TABLE %s %s;\n" % (name, adds) if adds else b""
+            # its statistics are of an empty table, and nothing counts again while rows go in
+            table.keys = b"%s%sANALYZE TABLE %s;\n" % (CHECKS, keys, name)
         if cut.foreign:
             adds = b", ".join(b"ADD " + key for key in cut.foreign)
             self._foreign.append(b"USE %s;\n%sALTER TABLE %s %s;\n" % (quoted(table.schema), CHECKS, name, adds))
 
+    def _begin_bulk(self, client: Client, table: _Table, held: bytes) -> None:
+        before, header = header_in(held, table.name)
+        charset = read_as(charset_in(before) or table.charset, table.statement)
+        if header and charset:
+            client.write(before)
+            table.before, table.header = before, header
+            name = quoted(table.schema, table.name)
+            table.bulk = Bulk(client, self.server.folder, name, table.quote, charset)
+
     def _close(self, client: Client, table: _Table) -> None:
         if not table.open:
             self._open(client, table, small=True)
+        if table.bulk is not None:
+            table.bulk.close()
         if table.keys:
             # another client may build them: the rows have to be there by then
             client.settle()
             self._keys.put(table.keys)
 
-    def _send(self, client: Client, text: bytes) -> None:
-        client.write(text)
+    def _send(self, client: Client, table: _Table, text: bytes) -> None:
+        lines = fields(text.removeprefix(table.before), table.header) if table.bulk is not None else None
+        if table.bulk is not None and lines is not None:
+            table.bulk.write(lines)
+        else:
+            if table.bulk is not None:
+                table.bulk.close()
+                table.bulk = None
+            client.write(text)
         with self._lock:
             self.bytes += len(text)
 

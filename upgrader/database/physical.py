@@ -14,7 +14,7 @@ from upgrader.database.load_files import decompressed
 from upgrader.errors import EnvironmentMissingError, UpgraderError
 
 _LIMIT_SECONDS = 6 * 3600.0
-_LOOK_SECONDS = 0.2
+_LOOK_SECONDS = 0.05
 _KEPT = ("innodb_data_file_path", "innodb_page_size", "innodb_undo_tablespaces", "innodb_checksum_algorithm")
 """Settings a server needs to read another's files (the copy's backup-my.cnf)."""
 
