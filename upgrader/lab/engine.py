@@ -64,7 +64,11 @@ class Docker:
         )
 
     def alive(self) -> bool:
-        return self.attempt("version", "--format", "{{.Server.Version}}").returncode == 0
+        """Whether the engine answers; it does not where its client is not installed either."""
+        try:
+            return self.attempt("version", "--format", "{{.Server.Version}}").returncode == 0
+        except FileNotFoundError:
+            return False
 
 
 def running(pid: int, mark: str) -> bool:
