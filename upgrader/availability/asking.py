@@ -71,7 +71,6 @@ class Asking:
         self._told, self._interval, self._timeout = told, interval, timeout
         self._clock, self._make_context = clock, context
         self._context: ssl.SSLContext | None = None
-        self._sessions: dict[str, ssl.SSLSession] = {}
         self._names = names or Names(timeout)
         self._poll = select.epoll()
         self._open: dict[int, _Question] = {}
@@ -145,7 +144,7 @@ class Asking:
         if why:
             self._finish(question, Outcome(trouble=f"name {why}"))
             return
-        question.exchange = Exchange(question.address, places, sent, self._tls(question.address), self._sessions)
+        question.exchange = Exchange(question.address, places, sent, self._tls(question.address))
         self._follow(question, question.exchange.start())
 
     def _tls(self, address: Address) -> ssl.SSLContext | None:

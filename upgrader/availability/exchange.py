@@ -66,7 +66,7 @@ class Exchange:
     """One question under way. `fd` is what to poll; `step` and `start` return an outcome once there is one."""
 
     __slots__ = (
-        "_address", "_connected", "_context", "_places", "_received", "_request", "_sent", "_sessions", "_socket", "fd",
+        "_address", "_connected", "_context", "_places", "_received", "_request", "_sent", "_socket", "fd",
     )  # fmt: skip
 
     def __init__(
@@ -75,13 +75,11 @@ class Exchange:
         places: Sequence[Where],
         sent: bytes,
         context: ssl.SSLContext | None,
-        sessions: dict[str, ssl.SSLSession],
     ) -> None:
         self._address = address
         self._places = list(places)
         self._request = sent
         self._context = context
-        self._sessions = sessions
         self._socket: socket.socket | None = None
         self._sent = 0
         self._received = b""
@@ -132,9 +130,8 @@ class Exchange:
         if self._context is not None:
             assert self._socket is not None  # noqa: S101
             self._socket = self._context.wrap_socket(
-                self._socket, server_hostname=self._address.host, do_handshake_on_connect=False,
-                session=self._sessions.get(self._address.authority),
-            )  # fmt: skip
+                self._socket, server_hostname=self._address.host, do_handshake_on_connect=False
+            )
 
     def _receive(self, stream: socket.socket) -> Outcome | None:
         while True:
@@ -145,8 +142,6 @@ class Exchange:
             self._received += data
             outcome = self._answer(ended=not data)
             if outcome is not None:
-                if isinstance(stream, ssl.SSLSocket) and stream.session is not None and not outcome.trouble:
-                    self._sessions[self._address.authority] = stream.session
                 return self._end(outcome)
 
     def _answer(self, *, ended: bool) -> Outcome | None:

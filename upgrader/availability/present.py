@@ -70,14 +70,14 @@ NEVER = Now(False, "", "no API was asked in this run", ())
 
 def now(folder: Path) -> Now:
     """What can be said now, from a run's records. Quick while a probe works; otherwise the records are added up."""
-    said = read_json(folder / PRESENT).document
+    said = _read(folder)
     works = probe_works(folder)
     if said is None:
         return _from_records(folder, works=works)
     try:
         fresh = said["boot"] == boot_id() and abs(_clock() - float(said["clock"])) < STALE
         stopped = str(said["stopped"])
-        apis = tuple(ApiNow(**one) for one in said["apis"])
+        apis = tuple(ApiNow(*one) for one in said["apis"])
         at, words = str(said["at"]), str(said["words"])
     except (KeyError, TypeError, ValueError):
         return _from_records(folder, works=works)
@@ -106,12 +106,29 @@ def _from_records(folder: Path, *, works: bool) -> Now:
 
 
 def document(apis: Iterable[ApiNow], *, boot: str, clock: float, at: float, words: str, stopped: str) -> bytes:
-    """What the probe writes into present.json. `stopped`: why it ended, once it has."""
+    """What the probe writes into present.json. `stopped`: why it ended, once it has.
+
+    Begins and ends with the same number, for it is overwritten in place: replacing a file once a second costs more than
+    all the asking.
+    """
+    mark = round(clock, 3)
     told: Mapping[str, Any] = {
-        "boot": boot, "clock": round(clock, 3), "at": _iso(datetime.fromtimestamp(at, UTC)), "words": words,
-        "stopped": stopped, "apis": [asdict(one) for one in apis],
+        "clock": mark, "boot": boot, "at": _iso(datetime.fromtimestamp(at, UTC)), "words": words, "stopped": stopped,
+        "apis": [[getattr(one, name) for name in ApiNow.__slots__] for one in apis], "written": mark,
     }  # fmt: skip
-    return (json.dumps(told, separators=(",", ":")) + "\n").encode()
+    return json.dumps(told, separators=(",", ":")).encode()
+
+
+def _read(folder: Path) -> Mapping[str, Any] | None:
+    """present.json as it is; None where there is none, or it was being written every time."""
+    for _ in range(5):
+        said = read_json(folder / PRESENT).document
+        if said is None and not (folder / PRESENT).exists():
+            return None
+        if said is not None and said.get("clock") == said.get("written"):
+            return said
+        time.sleep(0.005)
+    return None
 
 
 def state_of(answer: Answer | None) -> State:

@@ -140,6 +140,7 @@ class Probe:
             self._writer.mark("rest" if self._rest else "stop", words)
             self._writer.close()
             self._show(words)
+            self._writer.leave()
             self._asking.close()
         return self._stop
 

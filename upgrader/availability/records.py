@@ -2,7 +2,7 @@
 
     <state_dir>/availability/<run id>/
       answers-0001.log      one file per start of a probe and per few megabytes; older ones are packed (.log.gz)
-      present.json          where every API stands right now, replaced every second, never made durable
+      present.json          where every API stands right now, overwritten every second, never made durable
       endpoints.json        what was asked last (see upgrader.outside)
       probe.lock            locked for as long as a probe works on this folder
 

@@ -46,8 +46,8 @@ class Writer:
         self._clock, self._wall, self._largest = clock, wall, largest
         self._apis: tuple[Api, ...] = ()
         self._lines: list[str] = []
-        self._descriptor = -1
-        self._size = 0
+        self._descriptor = self._present = -1
+        self._size = self._presented = 0
         self._base = 0.0
         self._offset = 0.0
         self.trouble = ""
@@ -113,11 +113,16 @@ class Writer:
             self._open()
 
     def present(self, document: bytes) -> None:
-        """Replace present.json. Not made durable: after a loss of power nobody is up or away now."""
-        temporary = self._folder / f"{PRESENT}.{os.getpid()}.tmp"
+        """Overwrite present.json. Not made durable: after a loss of power nobody is up or away now."""
         with contextlib.suppress(OSError):
-            temporary.write_bytes(document)
-            temporary.replace(self._folder / PRESENT)
+            if self._present < 0:
+                path = self._folder / PRESENT
+                self._present = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            # filled up with blanks, so that nothing of a longer one stays behind
+            os.pwrite(self._present, document.ljust(-(-len(document) // 4096) * 4096), 0)
+            if len(document) < self._presented:
+                os.ftruncate(self._present, -(-len(document) // 4096) * 4096)
+            self._presented = len(document)
 
     def _close(self) -> None:
         if self._descriptor >= 0:
@@ -130,6 +135,13 @@ class Writer:
             with contextlib.suppress(OSError):
                 os.fdatasync(self._descriptor)
         self._close()
+
+    def leave(self) -> None:
+        """Nothing more is written, present.json neither."""
+        self.close()
+        if self._present >= 0:
+            os.close(self._present)
+            self._present = -1
 
 
 def tidy(folder: Path) -> int:
