@@ -28,6 +28,7 @@ OTHER_SIZE = 0.3
 """The same for every factor e between the sizes: the model that scales is an assumption."""
 OTHER_STAGE = 0.4
 """The same about a way back that is known from the way forward alone."""
+_SAME = 0.02
 _LIKE = {
     State.ROLLBACK_REDEPLOY.value: State.UPGRADE.value,
     State.ROLLBACK_RESTORE.value: State.UPGRADE.value,
@@ -129,6 +130,8 @@ def _measured(
     note = what
     if any(row.size.hosts != size.hosts for row in rows):
         note += f"; measured on {_hosts(hosts)}, scaled to {size.hosts}"
+    elif far > _SAME:
+        note += "; scaled to this cloud's services and forks"
     return Estimate(hop, stage, round(found.middle), round(found.low), round(found.high), source, len(rows), note)
 
 

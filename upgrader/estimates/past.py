@@ -70,15 +70,24 @@ def _samples(journal: Journal, forks: int) -> Iterator[Sample]:
         elif result != AttemptState.VOID and INFO[State(stage)].touches_cloud:
             spoilt.add(place)
     for run in list(whole)[-RUNS:]:
-        plan = journal.plan(run)
-        let_pass = any(row.name == _NOT_REHEARSED for row in journal.acceptances(run))
-        sizes = [size_of(plan, hop, forks=forks, soak=0) for hop in plan["hops"]]
-        for event, seconds in whole[run]:
-            if event.hop is None or (let_pass and event.data["stage"] == State.REHEARSE):
-                continue
-            hop = plan["hops"][event.hop]
-            name = f"{hop['from']}→{hop['to']}"
-            yield Sample(name, str(event.data["stage"]), seconds, sizes[event.hop], event.attempt)
+        try:
+            yield from _of_run(journal, run, whole[run], forks)
+        except (KeyError, IndexError, TypeError):
+            continue  # a plan of a version that this one does not know
+
+
+def _of_run(journal: Journal, run: str, whole: list[tuple[EventRow, float]], forks: int) -> list[Sample]:
+    plan = journal.plan(run)
+    let_pass = any(row.name == _NOT_REHEARSED for row in journal.acceptances(run))
+    sizes = [size_of(plan, hop, forks=forks, soak=0) for hop in plan["hops"]]
+    found = []
+    for event, seconds in whole:
+        stage = str(event.data["stage"])
+        if event.hop is None or (let_pass and stage == State.REHEARSE):
+            continue
+        hop = plan["hops"][event.hop]
+        found.append(Sample(f"{hop['from']}→{hop['to']}", stage, seconds, sizes[event.hop], event.attempt))
+    return found
 
 
 def _seconds(finished: EventRow, launched: EventRow | None) -> float:
