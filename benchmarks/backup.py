@@ -5,7 +5,8 @@
 
 The programs run as a backup set's own scripts run them: mariadb-dump into zstd (take.sh), mydumper by its script, and
 the reading of what was dumped, which counts rows and finds heads. Memory is each program's own peak as the kernel
-counted it; about 32 MiB is the least that can be seen, which is what this program has when it starts them. Exit code 1 when one needs more than 300 MiB, whatever the size.
+counted it; about 32 MiB is the least that can be seen, which is what this program has when it starts them. Exit code 1 when one needs more
+than 300 MiB, whatever the size.
 """
 
 from __future__ import annotations
@@ -97,8 +98,9 @@ def measure(folder: Path, rows: int) -> list[str]:
             read = time.perf_counter() - began
             verdict = "ok    " if max(peak, reading) <= LIMIT_MIB else "MISSED"
             lines.append(
-                f"{verdict} {made:>8} rows, {name:<12} {peak:5.0f} MiB to dump ({took:5.1f} s, {made / took:8.0f} rows/s)"
-                f", {reading:4.0f} MiB to read back ({read:5.1f} s)"
+                f"{verdict} {made:>8} rows, {name:<12}"
+                f" {peak:5.0f} MiB to dump ({took:5.1f} s, {made / took:8.0f} rows/s"
+                f"), {reading:4.0f} MiB to read back ({read:5.1f} s)"
             )
             sys.stderr.write(lines[-1] + "\n")
     return lines
