@@ -1,4 +1,4 @@
-"""Estimates from journals, rehearsals and the baseline: which attempts count, what is scaled, and what is said of it."""
+"""Estimates from journals, rehearsals and the baseline: which attempts count, what is scaled, what is said of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,18 @@ from tests.engine_kit.place import a_plan, site_of
 from tests.journal_kit import Ticking, entered, ram_folder
 from upgrader.config import Site
 from upgrader.estimates import (
-    BACK, Estimate, before_window, documents, estimates, for_plan_only, hop_fits, in_window, left, of, total, way_back,
+    BACK,
+    Estimate,
+    before_window,
+    documents,
+    estimates,
+    for_plan_only,
+    hop_fits,
+    in_window,
+    left,
+    of,
+    total,
+    way_back,
     way_of,
 )  # fmt: skip
 from upgrader.estimates.model import Size, baseline, expected, spread
@@ -36,14 +47,13 @@ def sized(plan: Plan, hosts: int) -> Plan:
 
 
 def one_attempt(journal: Journal, clock: Ticking, stage: State, result: AttemptState, seconds: float) -> None:
-    event = {AttemptState.SUCCEEDED: Event.SUCCEEDED, AttemptState.FAILED: Event.FAILED,
-             AttemptState.CANCELED: Event.CANCELED, AttemptState.UNKNOWN: Event.UNKNOWN, AttemptState.VOID: None}  # fmt: skip
+    event = None if result is AttemptState.VOID else Event(result.value)
     row = journal.intend(0, stage, request_sha256="0" * 64)
     if result is not AttemptState.VOID:
         journal.launched(row.id, 4711, clock.boot)
     clock.mono += int(seconds * 1e9)
     clock.wall += int(seconds * 1e9)
-    journal.finish(row.id, result, event[result], {"seconds": seconds}, schema_started=False)
+    journal.finish(row.id, result, event, {"seconds": seconds}, schema_started=False)
 
 
 def past(state_dir: Path, times: dict[str, float] | None = None, *, hosts: int = 10, tries: Tries | None = None,
@@ -199,8 +209,14 @@ def test_the_staging_clouds_walk_is_a_rehearsal(make: Make, tmp_path: Path) -> N
 
 
 def report(state_dir: Path, name: str, **changes: Any) -> None:
-    hop = {"from": "2024.1", "to": "2024.2", "seconds": 400.0, "services": [{"service": "neutron", "verdict": "passed"}],
-           "projections": [{"service": "neutron", "schema_seconds": 900.0, "online_seconds": 100.0}], **changes}  # fmt: skip
+    hop = {
+        "from": "2024.1",
+        "to": "2024.2",
+        "seconds": 400.0,
+        "services": [{"service": "neutron", "verdict": "passed"}],
+        "projections": [{"service": "neutron", "schema_seconds": 900.0, "online_seconds": 100.0}],
+        **changes,
+    }
     folder = state_dir / "rehearsals" / name
     folder.mkdir(parents=True)
     (folder / "report.json").write_text(json.dumps({"id": name, "restore_seconds": 1600.0, "hops": [hop]}))
