@@ -5,8 +5,8 @@
 
 The programs run as a backup set's own scripts run them: mariadb-dump into zstd (take.sh), mydumper by its script, and
 the reading of what was dumped, which counts rows and finds heads. Memory is each program's own peak as the kernel
-counted it; about 32 MiB is the least that can be seen, which is what this program has when it starts them. Exit code 1 when one needs more
-than 300 MiB, whatever the size.
+counted it; about 32 MiB is the least that can be seen: what this program has when it starts them. Exit code 1 when
+one needs more than 300 MiB, whatever the size.
 """
 
 from __future__ import annotations
