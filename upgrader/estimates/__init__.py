@@ -13,6 +13,7 @@ are no samples. No clock and no network: the same files give the same figures. L
     way_back(found, hop, ways) -> Estimate               what has to be kept free: the way back and its verification
     hop_fits(rules, now, plan's document, found)         each hop against the windows to come
     left(estimate, gone_seconds) -> Left                 of a stage that is under way: about how long, and is it slow
+    by_service(site, plan) -> tuple[ServiceEstimate, ...]   services within upgrades and ways back, where measured
     documents(found)                                     for JSON
 """
 
@@ -21,6 +22,7 @@ from __future__ import annotations
 from upgrader.estimates.find import estimates, for_plan_only
 from upgrader.estimates.fit import HopFit, hop_fits, way_of
 from upgrader.estimates.left import Left, left
+from upgrader.estimates.services import ServiceEstimate, by_service
 from upgrader.estimates.value import BACK, Estimate, before_window, documents, in_window, of, total, way_back
 
 __all__ = [
@@ -28,7 +30,9 @@ __all__ = [
     "Estimate",
     "HopFit",
     "Left",
+    "ServiceEstimate",
     "before_window",
+    "by_service",
     "documents",
     "estimates",
     "for_plan_only",

@@ -32,7 +32,7 @@ def robust(seconds: Sequence[float], *, doubt: float = 0.0) -> Spread:
     something else than what is asked for. Raises ValueError without samples."""
     if not seconds:
         raise ValueError("no samples")
-    logs = sorted(math.log(max(1.0, value)) for value in seconds)
+    logs = sorted(math.log(max(0.1, value)) for value in seconds)
     middle = _median(logs)
     count = len(logs)
     own = _MAD_TO_SIGMA * _median(sorted(abs(value - middle) for value in logs))
