@@ -184,7 +184,7 @@ def _header(said: dict[str, Any]) -> Header:
 def probe_works(folder: Path) -> bool:
     """Whether a probe works on this folder now. Asks for its lock for an instant; a probe that starts waits longer."""
     try:
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)  # also for who may only read
     except OSError:
         return False
     try:

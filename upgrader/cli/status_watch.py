@@ -122,7 +122,7 @@ def _screen(
         while True:
             if size != (size := shutil.get_terminal_size()):
                 screen.forget()
-            screen.draw(fitted(seen, max(20, size.columns), max(4, size.lines), _FOOT))
+            screen.draw(fitted(seen, max(20, size.columns), max(4, size.lines), _FOOT, sys.stdout.encoding))
             if ending.reached(seen):
                 break
             due = time.monotonic() + interval

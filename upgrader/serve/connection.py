@@ -110,7 +110,7 @@ class Connection:
         """Answer what was no request, where that is still possible, and end."""
         self._close_after = True
         if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self.send(Response(status, (("Content-Length", "0"), ("Connection", "close"), *ALWAYS)), now)
+            self.send(Response(status, (("Content-Length", "0"), *ALWAYS)), now)
         else:
             self.over = True
 

@@ -16,8 +16,8 @@ _CODES: dict[Tone, str] = {
     "good": "32", "warn": "33", "bad": "1;31", "strong": "1", "dim": "2", "command": "1;36",
 }  # fmt: skip
 _PLAIN: dict[Tone, str] = {}
-_OPEN = "\x1b[?1049h\x1b[?25l\x1b[2J"
-_CLOSE = "\x1b[?25h\x1b[?1049l"
+_OPEN = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
+_CLOSE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 
 Cell = tuple[str, Tone]
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from upgrader.states import Ponr
-from upgrader.views.page import Page, Piece, Span, Tone, draw
+from upgrader.views.page import Columns, Line, Page, Piece, Ruled, Span, Tone, cells, draw
+from upgrader.views.plain import fit
 from upgrader.views.status import HEADLINES, age_seconds
 from upgrader.watch.insights import way_back
 from upgrader.watch.model import Level, Pace, StageLine, StageState, TaskLine, Watched
+from upgrader.watch.pace import words
 
 _JOINED = "\N{NO-BREAK SPACE}"
 """Between words that stay on one line; drawn as a blank."""
+_MARK = "\x1f"
+"""Stands in for it while the page is laid out: every encoding has it, and no text (see `safe`)."""
 _TONES: dict[Level, Tone] = {"info": "", "warn": "warn", "bad": "bad"}
 _MARKS: dict[Level, str] = {"info": "·", "warn": "!", "bad": "✗"}
 _STAGE: dict[StageState, tuple[str, Tone]] = {
@@ -53,19 +57,46 @@ _ROOMS = (
 )  # fmt: skip
 
 
-def fitted(seen: Watched, width: int, height: int, foot: str) -> list[tuple[Span, ...]]:
+def fitted(seen: Watched, width: int, height: int, foot: str, encoding: str | None = "utf-8") -> list[tuple[Span, ...]]:
     """The lines of a screen: lists shrink first, and only what still does not fit is cut, which is said."""
     lines: list[tuple[Span, ...]] = []
     for room in _ROOMS:
-        lines = draw(watch_page(seen, room, width=width, foot=foot), width)
+        lines = draw(_sayable(watch_page(seen, room, width=width, foot=foot), encoding), width)
         if len(lines) <= height:
-            return _drawn(lines)
+            return _drawn(lines, width)
     cut = len(lines) - height + 1
-    return [*_drawn(lines)[: max(0, height - 1)], (Span(f"… {cut} more lines: upgrader status", "dim"),)]
+    more = (Span(fit(f"… {cut} more lines: upgrader status", encoding), "dim"),)
+    return _drawn([*lines[: max(0, height - 1)], more], width)
 
 
-def _drawn(lines: list[tuple[Span, ...]]) -> list[tuple[Span, ...]]:
-    return [tuple(Span(span.text.replace(_JOINED, " "), span.tone) for span in line) for line in lines]
+def _sayable(page: Page, encoding: str | None) -> Page:
+    """The page in what the stream can say, before it is laid out: stand-ins are wider than what they stand for."""
+
+    def said(spans: tuple[Span, ...]) -> tuple[Span, ...]:
+        return tuple(Span(fit(span.text.replace(_JOINED, _MARK), encoding), span.tone) for span in spans)
+
+    blocks: list[Line | Ruled | Columns] = []
+    for block in page.blocks:
+        if isinstance(block, Line):
+            blocks.append(replace(block, spans=said(block.spans)))
+        elif isinstance(block, Columns):
+            blocks.append(replace(block, rows=tuple(said(row) for row in block.rows)))
+    return Page(blocks)
+
+
+def _drawn(lines: list[tuple[Span, ...]], width: int) -> list[tuple[Span, ...]]:
+    """As it stands on a screen: no line goes beyond its edge, which a word that is wider would."""
+    found = []
+    for line in lines:
+        spans, room = [], width
+        for span in line:
+            text = span.text.replace(_JOINED, " ").replace(_MARK, " ")
+            while cells(text) > room:
+                text = text[:-1]
+            spans.append(Span(text, span.tone))
+            room -= cells(text)
+        found.append(tuple(spans))
+    return found
 
 
 def watch_page(seen: Watched, room: Room = _ROOMS[0], *, width: int = 80, foot: str = "") -> Page:
@@ -106,10 +137,10 @@ def _stages(lines: tuple[StageLine, ...]) -> Iterator[Piece]:
         took = f" {short(line.seconds)}" if line.seconds is not None else ""
         again = f" ×{line.attempts}" if line.attempts > 1 else ""  # noqa: RUF001
         coming = line.state in ("next", "waits") and line.estimate
-        expected = f" ~{short(line.estimate)}" if coming else ""
-        words = f"{mark} {line.name}{again}{took}{expected}"
+        expected = f" ~{words(line.estimate or 0)}" if coming else ""
+        told = f"{mark} {line.name}{again}{took}{expected}"
         yield "  " if number else ""
-        yield Span(words.replace(" ", _JOINED), tone)
+        yield Span(told.replace(" ", _JOINED), tone)
 
 
 def _going(page: Page, seen: Watched, width: int) -> None:
@@ -120,7 +151,7 @@ def _going(page: Page, seen: Watched, width: int) -> None:
         page.line(Span(stage, "strong"), "  ", *_bar(pace, width), _gone(pace), hang=2)
         word, tone = _TEMPO[pace.tempo]
         why = f" · {pace.why}" if pace.why and pace.tempo != "usual" else ""
-        rest = f" · hop about {short(pace.hop_left)} more" if pace.hop_left else ""
+        rest = f" · hop about {words(pace.hop_left)} more" if pace.hop_left else ""
         rows.append(("pace", Span(word, tone), f"{why}{rest}"))
     if seen.tasks.now is not None:
         rows.append(("now", Span(_task(seen.tasks.now), "strong"), _timed(seen)))
@@ -151,8 +182,8 @@ def _gone(pace: Pace) -> str:
     if pace.left is None:
         known = f" ({source})" if source else ""
         return f"{gone}, how long is left is not known{known}"
-    spread = f"{short(pace.left_low)} to {short(pace.left_high)}, " if pace.left_high else ""
-    return f"{gone}, about {short(pace.left)} left ({spread}{source})"
+    spread = f"{words(pace.left_low or 0)} to {words(pace.left_high)}, " if pace.left_high else ""
+    return f"{gone}, about {words(pace.left)} left ({spread}{source})"
 
 
 def _timed(seen: Watched) -> str:

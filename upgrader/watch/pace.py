@@ -81,7 +81,10 @@ def _fraction(elapsed: float, tasks: Tasks, estimate: Estimate | None) -> tuple[
     rest = left_of(estimate, elapsed)
     if rest.pace == "overdue":
         return counted, None, estimate.source  # beyond what is known; no figure is better than a wrong one
-    return elapsed / (elapsed + rest.seconds) if elapsed + rest.seconds else None, float(rest.seconds), estimate.source
+    if estimate.source == "baseline" and counted is not None:
+        return counted, float(rest.seconds), estimate.source  # tasks that were counted here know this cloud better
+    whole = elapsed + rest.seconds
+    return elapsed / whole if whole else None, float(rest.seconds), estimate.source
 
 
 def _task(task: TaskLine) -> str:
@@ -98,7 +101,7 @@ def words(seconds: float) -> str:
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
-        return f"{whole // 60} min"
+        return f"{round(whole / 60)} min"
     return f"{whole // 3600} h {whole % 3600 // 60:02d}"
 
 
