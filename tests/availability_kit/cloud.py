@@ -148,6 +148,9 @@ class Cloud:
         if port.mode == "reset":
             stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             return
+        if port.mode == "banner":
+            stream.sendall(b"220 mail.example.org ESMTP\r\n\r\n")
+            return
         head, _, body = b"", b"", b""
         data = b""
         while b"\r\n\r\n" not in data:

@@ -179,9 +179,9 @@ class Asking:
         """Poll for what the exchange waits for, or take its outcome."""
         exchange = question.exchange
         if outcome is None and exchange is not None:
-            if exchange.fd != question.fd:
+            if not exchange.polled:
                 self._open.pop(question.fd, None)
-                question.fd = exchange.fd
+                question.fd, exchange.polled = exchange.fd, True
                 self._open[exchange.fd] = question
                 self._poll.register(exchange.fd, _EVENTS)
             return

@@ -1,7 +1,7 @@
 """What a run's records add up to: per API how long it was away, when, and what nobody knows. Pure arithmetic.
 
 Every answer says that the API was up, or away, at some moment between the question and the answer. From that follow
-bounds that hold whatever happened in between (outages shorter than the interval can be missed altogether):
+bounds for an API that does not come and go between two questions (what is shorter than the interval can be missed):
 
     at least   from the end of the first failing question to the beginning of the last one
     at most    from the beginning of the last good question before to the end of the first good one after

@@ -66,7 +66,7 @@ class Exchange:
     """One question under way. `fd` is what to poll; `step` and `start` return an outcome once there is one."""
 
     __slots__ = (
-        "_address", "_connected", "_context", "_places", "_received", "_request", "_sent", "_socket", "fd",
+        "_address", "_connected", "_context", "_places", "_received", "_request", "_sent", "_socket", "fd", "polled",
     )  # fmt: skip
 
     def __init__(
@@ -85,6 +85,8 @@ class Exchange:
         self._received = b""
         self._connected = False
         self.fd = -1
+        self.polled = False
+        """The owner polls `fd`; not any more when a second place is tried, whatever number its descriptor has."""
 
     def start(self) -> Outcome | None:
         """Begin to connect, to the first place that does not refuse at once."""
@@ -93,7 +95,7 @@ class Exchange:
             try:
                 self._socket = socket.socket(family, socket.SOCK_STREAM)
                 self._socket.setblocking(False)
-                self.fd = self._socket.fileno()
+                self.fd, self.polled = self._socket.fileno(), False
                 number = self._socket.connect_ex(place)
             except OSError as error:
                 number = error.errno or errno.EINVAL

@@ -7,6 +7,7 @@ Packing and syncing are done by a thread beside the asking, so that a slow disk 
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import os
 import shutil
@@ -21,8 +22,8 @@ from upgrader.processes import boot_id
 SEGMENT_BYTES = 4 * 1024 * 1024
 STEP = 0.25
 """Seconds by which the wall clock may drift from the other before it counts as set."""
-_KEPT_LINES = 200_000
-"""Lines held in memory while the disk takes none."""
+_KEPT, _KEPT_BYTES = 100_000, 8 * 1024 * 1024
+"""Answers, and bytes of them, held in memory while the disk takes none."""
 
 
 def boottime() -> float:
@@ -45,7 +46,9 @@ class Writer:
         self._folder, self._timeout = folder, timeout
         self._clock, self._wall, self._largest = clock, wall, largest
         self._apis: tuple[Api, ...] = ()
-        self._lines: list[str] = []
+        self._waiting: list[Answer | Mark] = []
+        self._rest = b""
+        """What of the last write the disk did not take: the file goes on with it."""
         self._descriptor = self._present = -1
         self._size = self._presented = 0
         self._base = 0.0
@@ -59,26 +62,31 @@ class Writer:
         """From here on these are asked: a new file."""
         self.flush()
         self._close()
+        # numbers of APIs mean others from here on: what could not be written until now is lost
+        self._waiting.clear()
         self._apis = apis
-        self._open()
+        self.flush()
 
     def _open(self) -> None:
         number = max((number_of(path) for path in segments(self._folder)), default=0) + 1
         path = self._folder / f"answers-{number:04d}.log"
-        self._base, at = self._clock(), self._wall()
-        self._offset = at - self._base
-        data = Header(boot_id(), at, self._base, self._timeout, self._apis).line().encode()
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._size = os.write(self._descriptor, data)
+        clock, at = self._clock(), self._wall()
+        data = Header(boot_id(), at, clock, self._timeout, self._apis).line().encode()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        if os.write(descriptor, data) < len(data):
+            os.close(descriptor)
+            path.unlink()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._descriptor, self._size, self._rest = descriptor, len(data), b""
         # lines count from the clock as the header's line tells it
-        self._base = round(self._base, 3)
+        self._base, self._offset = round(clock, 3), at - clock
 
     def answer(self, answer: Answer) -> None:
-        self._lines.append(answer_line(answer, self._base))
+        self._waiting.append(answer)
 
     def mark(self, kind: str, words: str) -> Mark:
         made = Mark(kind, self._clock(), self._wall(), words)
-        self._lines.append(made.line())
+        self._waiting.append(made)
         return made
 
     def watch_clock(self) -> Mark | None:
@@ -91,26 +99,29 @@ class Writer:
 
     def flush(self) -> None:
         """Write what was gathered. A disk that takes nothing is told of in `trouble`, and tried again next time."""
-        if not self._lines or self._descriptor < 0:
-            return
-        data = "".join(self._lines).encode()
         try:
-            written = os.write(self._descriptor, data)
-            if written < len(data):
-                # half a line stays behind: the next begins anew
-                self._lines = ["\n", data[written:].decode("utf-8", "replace")]
-                raise OSError(28, os.strerror(28))
+            if self._descriptor < 0:
+                self._open()
+            self._rest += "".join(map(self._line, self._waiting)).encode()
+            self._waiting.clear()
+            while self._rest:
+                written = os.write(self._descriptor, self._rest)
+                self._rest = self._rest[written:]
+                self._size += written
         except OSError as error:
             self.trouble = f"answers cannot be recorded: {error.strerror}"
-            if len(self._lines) > _KEPT_LINES:
-                self._lines = self._lines[-_KEPT_LINES:]
+            if len(self._waiting) > _KEPT:
+                del self._waiting[:-_KEPT]
+            if len(self._rest) > _KEPT_BYTES:
+                # the line that is half on the disk is ended by the newline before the next whole one
+                self._rest = self._rest[self._rest.find(b"\n", len(self._rest) - _KEPT_BYTES) :]
             return
         self.trouble = ""
-        self._lines.clear()
-        self._size += len(data)
         if self._size >= self._largest:
             self._close()
-            self._open()
+
+    def _line(self, item: Answer | Mark) -> str:
+        return item.line() if isinstance(item, Mark) else answer_line(item, self._base)
 
     def present(self, document: bytes) -> None:
         """Overwrite present.json. Not made durable: after a loss of power nobody is up or away now."""
@@ -130,7 +141,8 @@ class Writer:
             self._descriptor = -1
 
     def close(self) -> None:
-        self.flush()
+        if self._waiting or self._rest:
+            self.flush()
         if self._descriptor >= 0:
             with contextlib.suppress(OSError):
                 os.fdatasync(self._descriptor)
