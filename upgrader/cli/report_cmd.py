@@ -46,7 +46,7 @@ def report(
     found = gather(site, run)
     text = {"md": markdown, "html": html, "json": json_text}[chosen](found)
     if out is None:
-        _show(text)
+        _show(text, chosen)
     else:
         _write(out, text)
         say(f"{out}: run {found.run[:8]}, {found.outcome}")
@@ -68,12 +68,24 @@ def _format(form: str, out: Path | None, *, as_json: bool) -> str:
     return chosen
 
 
-def _show(text: str) -> None:
-    """On stdout, also where it takes less than the text has."""
+def _show(text: str, form: str) -> None:
+    """On stdout, also where that takes less than the text has: each form has its own way of saying the rest."""
+    import json
     import sys
 
-    encoding = sys.stdout.encoding or "utf-8"
-    typer.echo(text.encode(encoding, "backslashreplace").decode(encoding), nl=False)
+    from upgrader.views.plain import fit
+
+    encoding = sys.stdout.encoding or "ascii"
+    try:
+        text.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        if form == "json":
+            text = json.dumps(json.loads(text), indent=2) + "\n"
+        elif form == "html":
+            text = text.encode("ascii", "xmlcharrefreplace").decode()
+        else:
+            text = fit(text, encoding)
+    typer.echo(text, nl=False)
 
 
 def _write(path: Path, text: str) -> None:

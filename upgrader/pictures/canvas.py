@@ -16,7 +16,7 @@ _PATTERNS: dict[Fill, tuple[int, str]] = {
     "mesh": (6, "M0,0 l6,6 M0,6 l6,-6"),
     "rain": (8, "M2,1 v3 M6,5 v3"),
 }
-_SIZES = {"text": 13.0, "small": 12.0, "strong": 13.5, "alarm": 13.5, "head": 15.5}
+_SIZES = {"text": 13.0, "small": 12.0, "inside": 12.0, "strong": 13.5, "alarm": 13.5, "head": 15.5}
 
 
 def number(value: float) -> str:

@@ -25,7 +25,7 @@ def durations(
     sheet.text(_MARGIN, 22, title, "head", width=sheet.width - 2 * _MARGIN)
     label = min(max((room(shown(row.label), 13) for row in rows), default=0.0) + 14, sheet.width * 0.36)
     left = _MARGIN + label
-    wide = max(60.0, sheet.width - left - _MARGIN - min(190.0, sheet.width * 0.28))
+    wide = max(60.0, sheet.width - left - _MARGIN - min(240.0, sheet.width * 0.32))
     longest = max([1.0, *(value for row in rows for value in (row.planned, row.high, row.actual) if value)])
     scale = wide / longest
     foot = _HEAD + max(1, len(rows)) * _ROW
@@ -77,7 +77,7 @@ def _actual(row: Duration) -> str:
     told = "not measured" if row.actual is None else spoken(row.actual)
     if row.actual is not None and row.planned:
         times = row.actual / row.planned
-        told += f" ({times:.1f} times)" if times < 99.95 else " (over 100 times)"
+        told += " (over 100 times)" if times > 99.95 else f" ({times:.1f} times)" if times >= 0.05 else ""
     return f"{told} · {row.note}" if row.note else told
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from upgrader.pictures.canvas import Sheet
 from upgrader.pictures.values import NoReturn, StageBar, Window
-from upgrader.pictures.words import lines, room, shown, spoken, spread, ticks
+from upgrader.pictures.words import room, shown, spoken, spread, ticks
 
 _MARGIN, _ROW, _BAR = 12.0, 26.0, 14.0
 _SHORTEST = 3.0
@@ -96,9 +96,11 @@ def _panel(
     if window:
         _frame(sheet, window, left, top + 24, foot, scale)
     for at, one in enumerate(placed):
-        _stage(sheet, one, left, head + at * _ROW, scale, label)
+        _shape(sheet, one, left, head + at * _ROW, scale)
     if crossing is not None and line is not None:
-        _no_return(sheet, left + crossing * scale, head - 6, foot, line.text, left)
+        _no_return(sheet, left + crossing * scale, head - 6, foot, line.text)
+    for at, one in enumerate(placed):
+        _words(sheet, one, left, head + at * _ROW, scale, label)
     sheet.height = foot + 26
 
 
@@ -117,22 +119,25 @@ def _axis(sheet: Sheet, left: float, head: float, foot: float, ends: float, scal
 def _frame(sheet: Sheet, window: Window, left: float, top: float, foot: float, scale: float) -> None:
     x, wide = left + window.opens * scale, window.seconds * scale
     kept = min(window.way_back_seconds, window.seconds) * scale
+    words = f"kept for the way back: {spoken(window.way_back_seconds)}"
     if kept > 0:
-        words = f"kept for the way back: {spoken(window.way_back_seconds)}"
         sheet.box(x + wide - kept, top, kept, foot - top, "kept", fill="rain", tip=words)
-        fits = room(words, 12) + 8 <= kept
-        sheet.text(x + wide - (kept / 2 if fits else kept + 5), top + 13, words, "small",
-                   anchor="middle" if fits else "end")  # fmt: skip
     sheet.box(x, top, wide, foot - top, "frame", tip=f"the change window: {spoken(window.seconds)}")
+    if kept <= 0:
+        return
+    size, before, after = room(words, 12), x + wide - kept - 5 - _MARGIN, sheet.width - _MARGIN - x - wide - 5
+    if size + 8 <= kept:
+        sheet.text(x + wide - kept / 2, top + 13, words, "small", anchor="middle")
+    elif size <= before or before >= after:
+        sheet.text(x + wide - kept - 5, top + 13, words, "small", anchor="end", width=before)
+    else:
+        sheet.text(x + wide + 5, top + 13, words, "small", width=after)
 
 
-def _stage(sheet: Sheet, one: _Placed, left: float, top: float, scale: float, label: float) -> None:
+def _shape(sheet: Sheet, one: _Placed, left: float, top: float, scale: float) -> None:
     bar, y = one.bar, top + (_ROW - _BAR) / 2
-    x = left + one.begins * scale
-    wide = _UNKNOWN if bar.seconds is None else max(_SHORTEST, bar.seconds * scale)
-    said = _length(bar)
-    tip = f"{bar.name}: {said}"
-    sheet.text(_MARGIN, y + 11.5, _STATES[bar.state] + bar.name, width=label - 8)
+    x, tip = left + one.begins * scale, f"{bar.name}: {_length(bar)}"
+    wide = _wide(bar, scale)
     if bar.seconds is None:
         sheet.box(x, y, wide, _BAR, "bar-unknown", tip=tip)
     elif bar.state == "failed":
@@ -141,12 +146,22 @@ def _stage(sheet: Sheet, one: _Placed, left: float, top: float, scale: float, la
         sheet.box(x, y, wide, _BAR, "bar-planned", fill="hatch", tip=tip)
     else:
         sheet.box(x, y, wide, _BAR, _LOOKS[bar.state], tip=tip)
-    end = x + wide + 6
+
+
+def _wide(bar: StageBar, scale: float) -> float:
+    return _UNKNOWN if bar.seconds is None else max(_SHORTEST, bar.seconds * scale)
+
+
+def _words(sheet: Sheet, one: _Placed, left: float, top: float, scale: float, label: float) -> None:
+    bar, base = one.bar, top + (_ROW - _BAR) / 2 + 11.5
+    x, said = left + one.begins * scale, _length(one.bar)
+    sheet.text(_MARGIN, base, _STATES[bar.state] + bar.name, width=label - 8)
+    end = x + _wide(bar, scale) + 6
     space = sheet.width - _MARGIN - end
     if room(said, 12) <= space or space >= x - left:
-        sheet.text(end, y + 11.5, said, "small", width=space)
+        sheet.text(end, base, said, "small", width=space)
     else:
-        sheet.text(x - 6, y + 11.5, said, "small", anchor="end", width=x - left)
+        sheet.text(x - 6, base, said, "small", anchor="end", width=x - left)
 
 
 def _length(bar: StageBar) -> str:
@@ -163,14 +178,13 @@ def _crossing(placed: Sequence[_Placed], line: NoReturn | None) -> float | None:
     return found[-1].begins + max(0.0, line.seconds) if found else None
 
 
-def _no_return(sheet: Sheet, x: float, top: float, foot: float, text: str, left: float) -> None:
-    right = sheet.width - _MARGIN
+def _no_return(sheet: Sheet, x: float, top: float, foot: float, text: str) -> None:
+    after, before = sheet.width - _MARGIN - x - 6, x - 6 - _MARGIN
     sheet.line(x, top, x, foot + 4, "nogo", tip=text)
-    told = lines(text, 13.5, max(right - x, x - left), 1)[0] if text.strip() else ""
-    if room(told, 13.5) <= right - x - 8:
-        sheet.text(x + 6, top + 4, told, "alarm")
+    if after >= min(before, room(shown(text), 13.5)):
+        sheet.text(x + 6, top + 4, text, "alarm", width=after)
     else:
-        sheet.text(x - 6, top + 4, told, "alarm", anchor="end")
+        sheet.text(x - 6, top + 4, text, "alarm", anchor="end", width=before)
 
 
 def _told(

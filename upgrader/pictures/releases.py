@@ -11,11 +11,19 @@ from upgrader.pictures.words import ELLIPSIS
 _BOX_W, _BOX_H, _GAP, _MARGIN, _TOP = 150.0, 30.0, 34.0, 12.0, 40.0
 _LANE = 13.0
 _MOST_LANES = 6
-_SAID = {"open": "known", "path": "on the path", "done": "done", "blocked": "BLOCKED", "skip": "skip, never taken"}
+_SAID = {
+    "open": "known",
+    "path": "on the path",
+    "done": "done",
+    "back": "taken back",
+    "blocked": "BLOCKED",
+    "skip": "skip, never taken",
+}
 _LOOKS = {
     "open": ("edge", "tip"),
     "path": ("walked", "tip-walked"),
     "done": ("walked", "tip-walked"),
+    "back": ("returned", "tip-shut"),
     "blocked": ("shut", "tip-shut"),
 }
 
@@ -36,7 +44,7 @@ def release_graph(
     sheet = Sheet(width)
     sheet.height = _TOP + len(releases) * (_BOX_H + _GAP) - (_GAP if releases else 0) + 14
     sheet.text(_MARGIN, 22, title, "head", width=sheet.width - 2 * _MARGIN)
-    walked = {name for edge in known if edge.kind in ("path", "done") for name in (edge.source, edge.target)}
+    walked = {name for edge in known if edge.kind in ("path", "done", "back") for name in (edge.source, edge.target)}
     for edge, lane in skips:
         _skip(sheet, edge, places, left, lane)
     for edge in known:
@@ -60,7 +68,7 @@ def _release(sheet: Sheet, release: Release, y: float, left: float, *, walked: b
     look = "box-provisional" if release.provisional else "box-walked" if walked else "box"
     sheet.box(left, y, _BOX_W, _BOX_H, look, round_=5)
     sheet.text(left + 10, y + 20, release.id, "strong", width=60)
-    sheet.text(left + 66, y + 20, release.codename, "small", width=_BOX_W - 72)
+    sheet.text(left + 66, y + 20, release.codename, "inside", width=_BOX_W - 72)
     note = release.note or ("not published yet" if release.provisional else "")
     if note:
         x = left + _BOX_W + 12
@@ -73,12 +81,16 @@ def _hop(sheet: Sheet, edge: Edge, places: dict[str, int], left: float) -> None:
     x, top, bottom = left + 30, _row(start) + _BOX_H, _row(end)
     if end <= start:
         return
-    sheet.line(x, top, x, bottom - 9, look, tip=f"{edge.source} → {edge.target}: {_said(edge)}")
-    sheet.path(tip, "M", x - 6, bottom - 10, "L", x + 6, bottom - 10, "L", x, bottom - 1, "Z")
+    if edge.kind == "back":
+        sheet.line(x, top + 9, x, bottom, look, tip=f"{edge.source} → {edge.target}: {_said(edge)}")
+        sheet.path(tip, "M", x - 6, top + 10, "L", x + 6, top + 10, "L", x, top + 1, "Z")
+    else:
+        sheet.line(x, top, x, bottom - 9, look, tip=f"{edge.source} → {edge.target}: {_said(edge)}")
+        sheet.path(tip, "M", x - 6, bottom - 10, "L", x + 6, bottom - 10, "L", x, bottom - 1, "Z")
     middle = (top + bottom) / 2
     if edge.kind == "blocked":
         sheet.path("cross", "M", x - 7, middle - 9, "l", 14.0, 14.0, "m", -14.0, 0.0, "l", 14.0, -14.0)
-    sheet.text(x + 18, middle + 3, _said(edge), "alarm" if edge.kind == "blocked" else "small",
+    sheet.text(x + 18, middle + 3, _said(edge), "alarm" if edge.kind in ("back", "blocked") else "small",
                width=sheet.width - x - 18 - _MARGIN)  # fmt: skip
 
 

@@ -16,19 +16,23 @@ _ROLES: Mapping[str, tuple[str, str]] = {
 }
 """Role → (light, dark). Lightness differs between neighbours, so that grey paper still tells them apart."""
 
+_HALO = ";paint-order:stroke;stroke:{paper};stroke-width:3px;stroke-linejoin:round"
+"""Letters stay readable where a line or a pattern runs through them."""
 _RULES: Mapping[str, str] = {
     "paper": "fill:{paper}",
     "panel": "fill:{panel}",
-    "text": "fill:{ink};font:13px system-ui,sans-serif",
-    "small": "fill:{muted};font:12px system-ui,sans-serif",
+    "text": f"fill:{{ink}};font:13px system-ui,sans-serif{_HALO}",
+    "small": f"fill:{{muted}};font:12px system-ui,sans-serif{_HALO}",
     "strong": "fill:{ink};font:600 13px system-ui,sans-serif",
+    "inside": "fill:{muted};font:12px system-ui,sans-serif",
     "head": "fill:{ink};font:600 15px system-ui,sans-serif",
-    "alarm": "fill:{bad};font:600 13px system-ui,sans-serif",
+    "alarm": f"fill:{{bad}};font:600 13px system-ui,sans-serif{_HALO}",
     "grid": "stroke:{rule};stroke-width:1;fill:none",
     "edge": "stroke:{muted};stroke-width:1.5;fill:none",
     "dotted": "stroke:{muted};stroke-width:1.5;stroke-dasharray:2 4;fill:none",
     "walked": "stroke:{plan};stroke-width:4;fill:none",
     "shut": "stroke:{bad};stroke-width:4;stroke-dasharray:9 5;fill:none",
+    "returned": "stroke:{bad};stroke-width:4;fill:none",
     "cross": "stroke:{bad};stroke-width:3;fill:none;stroke-linecap:round",
     "nogo": "stroke:{bad};stroke-width:3;stroke-dasharray:12 4 2 4;fill:none",
     "spread": "stroke:{ink};stroke-width:1.5;fill:none",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-EdgeKind = Literal["open", "path", "done", "blocked", "skip"]
+EdgeKind = Literal["open", "path", "done", "back", "blocked", "skip"]
 StageState = Literal["", "done", "running", "failed", "skipped", "waiting"]
 
 
@@ -23,7 +23,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A hop between two releases. `skip`: upstream would allow it, this tool never takes it."""
+    """A hop between two releases. `back`: it was taken back; `skip`: upstream allows it, this tool never takes it."""
 
     source: str
     target: str

@@ -42,21 +42,6 @@ def cut(text: str, size: float, width: float) -> str:
     return kept.rstrip() + ELLIPSIS
 
 
-def lines(text: str, size: float, width: float, most: int) -> list[str]:
-    """The text in at most `most` lines of `width` pixels, broken between words; the rest is cut."""
-    found: list[str] = []
-    words = shown(text).split()
-    while words and len(found) < most:
-        if len(found) == most - 1:
-            found.append(cut(" ".join(words), size, width))
-            break
-        line = words.pop(0)
-        while words and room(f"{line} {words[0]}", size) <= width:
-            line = f"{line} {words.pop(0)}"
-        found.append(cut(line, size, width))
-    return found
-
-
 def spoken(seconds: float) -> str:
     """A length of time for people: `42 s`, `6 min 20 s`, `41 min`, `1 h 35 min`, `2 d 3 h`."""
     whole = max(0, round(seconds))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from html import escape
 
@@ -32,8 +33,10 @@ p{margin:.5rem 0}
 table{border-collapse:collapse;width:100%;font-size:.9rem}
 caption{text-align:left;font-weight:600;padding:.25rem 0}
 th,td{border-bottom:1px solid #d5dbe1;padding:.35rem .6rem .35rem 0;text-align:left;vertical-align:top}
-td{overflow-wrap:anywhere}
-th{white-space:nowrap;border-bottom:2px solid #8792a0}
+td{overflow-wrap:break-word}
+td.w{overflow-wrap:anywhere}
+td.t{white-space:nowrap}
+th{border-bottom:2px solid #8792a0}
 .n{text-align:right;padding-right:1.2rem;white-space:nowrap;font-variant-numeric:tabular-nums}
 code{font:.88em ui-monospace,monospace;background:#eef2f6;padding:.1em .3em;border-radius:3px;overflow-wrap:anywhere}
 li{margin:.4rem 0}
@@ -74,6 +77,8 @@ thead{display:table-header-group}
 code{background:none;border:1px solid #b4bdc7}
 }
 """
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}")
+_LONG = 28
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -123,7 +128,18 @@ def _pieces(pieces: Iterable[Piece]) -> str:
 
 def _cell(cell: Cell, *, number: bool) -> str:
     told = _pieces(cell) if isinstance(cell, tuple) else _piece(cell)
-    return f'<td class="n">{told}</td>' if number else f"<td>{told}</td>"
+    kind = "n" if number else _kind(cell)
+    return f'<td class="{kind}">{told}</td>' if kind else f"<td>{told}</td>"
+
+
+def _kind(cell: Cell) -> str:
+    """How a cell breaks: a moment nowhere, a very long word anywhere, anything else between words."""
+    text = cell if isinstance(cell, str) else ""
+    if _MOMENT.fullmatch(text):
+        return "t"
+    pieces = cell if isinstance(cell, tuple) else (cell,)
+    words = " ".join(piece if isinstance(piece, str) else piece.text for piece in pieces).split()
+    return "w" if any(len(word) > _LONG for word in words) else ""
 
 
 def _table(table: Table) -> str:

@@ -40,8 +40,10 @@ def path(report: Report) -> str:
     for hop in report.hops:
         if hop.state == "hop_done":
             edges.append(Edge(hop.source, hop.target, "done", _length(hop)))
-        elif hop.state in ("rolled_back", "aborted", "superseded") and hop.began:
-            edges.append(Edge(hop.source, hop.target, "blocked", hop.state.replace("_", " ")))
+        elif hop.state == "rolled_back":
+            edges.append(Edge(hop.source, hop.target, "back", _length(hop)))
+        elif hop.state in ("aborted", "superseded") and hop.began:
+            edges.append(Edge(hop.source, hop.target, "blocked", hop.state))
         else:
             edges.append(Edge(hop.source, hop.target, "path" if hop.began else "open", hop.state.replace("_", " ")))
     return release_graph([Release(one, note=notes.get(one, "")) for one in ids], edges, title="The way of this run")

@@ -22,4 +22,5 @@ def html(report: Report) -> str:
 
 def as_json(report: Report) -> str:
     """The model itself, with everything that the others cut."""
-    return json.dumps(report.document(), indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(report.document(), indent=2, ensure_ascii=False) + "\n"
+    return text.encode("utf-8", "backslashreplace").decode()  # half characters from a damaged file stay JSON

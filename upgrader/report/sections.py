@@ -54,7 +54,7 @@ def _head(document: Document, report: Report) -> None:
         )
     if not report.audit.plan_fits:
         document.callout("The plan in the journal is not the one the run was begun with.", tone="bad")
-    document.callout(report.outcome, tone=TONES.get(report.state, "warn"))
+    document.callout(short(report.outcome), tone=TONES.get(report.state, "warn"))
     attempts = [one for hop in report.hops for one in hop.attempts]
     lost = sum(one.result in ("unknown", "canceled") for one in attempts)
     done = sum(hop.state == "hop_done" for hop in report.hops)
