@@ -71,10 +71,10 @@ def order_of(document: Mapping[str, Any]) -> Order:
     return Order(**said, account=account_of(account) if account else None)
 
 
-def lock(folder: Path, patience: float = _LOCK_SECONDS) -> int | None:
+def lock(folder: Path) -> int | None:
     """The folder's lock, held until this process ends; None where another probe works on it."""
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + _LOCK_SECONDS
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
