@@ -31,6 +31,9 @@ _VERDICTS: Mapping[str, tuple[AttemptState, Event]] = {
     "inconclusive": (AttemptState.FAILED, Event.INCONCLUSIVE),
     "canceled": (AttemptState.CANCELED, Event.CANCELED),
 }
+DIAGNOSED = frozenset(state for state, info in INFO.items() if info.touches_cloud) | {State.VERIFY, State.VERIFY_OLD}
+"""Stages whose failure is diagnosed at once: those that touch the cloud, and those that judge what they left."""
+_BAD_ENDS = (AttemptState.FAILED, AttemptState.UNKNOWN)
 _LOST = (Judgement.ARTIFACT, Judgement.INFER, Judgement.UNKNOWN, Judgement.REBOOTED)
 """A stage has steps besides its play, so without an exit record its end is lost, whatever the play left."""
 
@@ -63,6 +66,8 @@ class Conduct:
     """Whether a stage may begin now, by the site's change windows."""
     beside: Callable[[HopRow], None] = lambda _hop: None
     """Told before a stage is started, and of one that is found under way: what works beside the run is seen to."""
+    diagnose: Callable[[str, Callable[[], bool]], tuple[Path | None, str]] = lambda _attempt, _stop: (None, "")
+    """Writes a diagnosis of an attempt: (file, why there is none). It may take a minute or two, and never raises."""
     options: tuple[tuple[str, str], ...] = ()
     run_stage: str = attempts.RUN_STAGE
     env: Mapping[str, str] = field(default_factory=dict)
@@ -144,7 +149,22 @@ def settle(conduct: Conduct, snapshot: Snapshot, detach: Callable[[], bool]) -> 
         words = "; ".join(evidence.contradictions) or "the evidence contradicts itself"
         _record_unknown(conduct, hop, attempt, evidence, f"the attempt left damaged evidence: {words}")
     failpoint("engine.settled")
+    _diagnose(conduct, attempt.id, detach)
     return True
+
+
+def _diagnose(conduct: Conduct, attempt: str, detach: Callable[[], bool]) -> None:
+    """Keep the evidence of what failed while it is fresh. The result is in the journal already; this changes nothing.
+
+    Only where services may have been touched: what stops before that says in its findings what is wrong.
+    """
+    row = conduct.journal.snapshot().last_attempt
+    if row is None or row.id != attempt or row.stage not in DIAGNOSED or row.state not in _BAD_ENDS:
+        return
+    conduct.say("diagnosing", {"stage": row.stage.value})
+    file, why = conduct.diagnose(attempt, detach)
+    if file is not None or why:
+        conduct.say("diagnosed", {"file": str(file or ""), "why": why})
 
 
 def _until(conduct: Conduct, folder: Path, detach: Callable[[], bool]) -> Callable[[], bool]:

@@ -78,8 +78,13 @@ class Session:
         plan = self._plan(snapshot, path)
         return Conduct(
             self.site, self.journal, plan, path, self.say, self.look_at, self._no_restore_point, self._opening(plan),
-            self._beside,
+            self._beside, diagnose=self._diagnose,
         )  # fmt: skip
+
+    def _diagnose(self, attempt: str, stop: Callable[[], bool]) -> tuple[Path | None, str]:
+        from upgrader.diagnose import automatic
+
+        return automatic(self.site, attempt, stop)
 
     def _opening(self, plan: Plan) -> Callable[[Snapshot, HopRow, State], Opening]:
         document = plan.document() if self.site.window else {}

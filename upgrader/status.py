@@ -157,6 +157,8 @@ class Report:
     choices: tuple[Choice, ...] = ()
     serial: int = 0
     last_event_at: str = ""
+    diagnosis: str = ""
+    """The newest diagnosis file of the last attempt, where that did not come right."""
 
     def document(self) -> dict[str, Any]:
         return {"schema_version": 1, "kind": "status", **asdict(self)}

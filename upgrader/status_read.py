@@ -16,6 +16,7 @@ from upgrader.config import Site
 from upgrader.durable import read_json, write_json
 from upgrader.journal.rows import Snapshot
 from upgrader.rehearsable import why_not
+from upgrader.states import AttemptState
 from upgrader.status import NO_RUN, Evidence, InFlight, Report, Seen, Standing, Verdict, judge_status
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from upgrader.model import CloudFacts
     from upgrader.window import WindowRules
 
+DIAGNOSES = "diagnoses"
+"""Folder of the files that `diagnose` writes, one folder for each attempt."""
 OBSERVED = "observed.json"
 """The last observation of the cloud, beside the journal: CloudFacts as `plan` and `status --observe` leave it."""
 
@@ -58,7 +61,19 @@ def report_of(
     """The report of what was read already, as `gather` makes it."""
     controller, left_by = _lease(site.state_dir)
     evidence = Evidence(in_flight, controller, left_by, cloud, plan, why_not(site), window)
-    return judge_status(site, snapshot, evidence)
+    last = snapshot.last_attempt
+    told = diagnosis_of(site, last.id) if last and last.state not in (AttemptState.SUCCEEDED, AttemptState.VOID) else ""
+    return replace(judge_status(site, snapshot, evidence), diagnosis=told)
+
+
+def diagnosis_of(site: Site, attempt: str) -> str:
+    """The newest diagnosis of an attempt that was kept; empty when there is none."""
+    try:
+        names = [item.name for item in (site.state_dir / DIAGNOSES / attempt).iterdir()]
+    except OSError:
+        return ""
+    newest = max((name for name in names if name.startswith("diagnose-") and name.endswith(".md")), default="")
+    return str(site.state_dir / DIAGNOSES / attempt / newest) if newest else ""
 
 
 def standing(site: Site, journal: Journal, snapshot: Snapshot, plan: Mapping[str, Any]) -> Standing | None:

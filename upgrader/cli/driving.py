@@ -195,6 +195,8 @@ def _raise(ending: Ending, site: Site) -> NoReturn:
     if ending.wants == RESTORE_POINT:
         first = RENEW
         details = [f"{RENEW:<45} take and prove a new set, for this hop", *details]
+    if ending.kind in ("failed_clean", "decide", "attention"):
+        details = [f"Evidence: {report.diagnosis or 'upgrader diagnose'}", *details]
     cloud = cloud_words(ending)
     kinds: dict[str, type[UpgraderError]] = {
         "waiting": WaitingError,

@@ -26,8 +26,21 @@ BROKEN_PIPE = 141
 """What a shell reports for a program whose reader went away (128 + SIGPIPE)."""
 
 _OF_A_CLOUD = frozenset(
-    {"check", "plan", "run", "status", "resume", "approve", "abort", "rollback", "history", "toolchain", "init"}
-)
+    {
+        "check",
+        "plan",
+        "run",
+        "status",
+        "resume",
+        "approve",
+        "abort",
+        "rollback",
+        "history",
+        "toolchain",
+        "init",
+        "diagnose",
+    }
+)  # fmt: skip
 _UNTOUCHED = "Nothing was changed by this command."
 _NEXT = {"unknown-release": "upgrader graph"}
 """Commands for errors of layers that know of no command line, by reason."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -35,6 +36,15 @@ class Action(Record):
     check: str = ""
     downtime: str = ""
     rollback: str = ""
+    says: tuple[Text, ...] = ()
+    """Regular expressions: a failed task or a log that says one of them shows that it was not done."""
+
+    def consistent(self) -> None:
+        for pattern in self.says:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern}: {error}") from None
 
 
 class CommonActions(Shape):

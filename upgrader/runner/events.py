@@ -136,7 +136,7 @@ class Account:
             if data.get("end"):
                 kept["heard_at"] = _text(data["end"])  # this machine's time, UTC: what a host's clock is held against
             self._collected.setdefault(task, {})[host] = self._redactor.value(kept)
-        trouble = kind in {"host_failed", "host_unreachable"}
+        stopped = kind in {"host_failed", "host_unreachable"}
         event = TaskEvent(
             counter=self._counter + 1,
             kind=kind,
@@ -147,8 +147,8 @@ class Account:
             message=message,
             at=_text(raw.get("created")) or now(),
             watched=self._current_watched and kind == "task_start",
-            module=self._redactor.text(_text(data.get("task_action"))) if trouble else "",
-            path=self._redactor.text(_text(data.get("task_path"))) if trouble else "",
+            module=self._redactor.text(_text(data.get("task_action"))) if stopped else "",
+            path=self._redactor.text(_text(data.get("task_path"))) if stopped else "",
         )
         self._write(event)
 

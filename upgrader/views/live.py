@@ -39,6 +39,8 @@ class Live:
             "evidence": lambda data: self._line(f"  evidence    {data['judgement']}", *data["faults"]),
             "probing": lambda _data: self._line("  probing     looking at the cloud: the end of the attempt is lost"),
             "lost": lambda data: self._line(f"  {data['stage']:<11} {data['event']}: {data['message']}"),
+            "diagnosing": lambda _data: self._line("  diagnosing  reading logs and the cloud, up to two minutes"),
+            "diagnosed": lambda data: self._line(f"  diagnosis   {data['file'] or 'none: ' + data['why']}"),
             "note": lambda data: self._line(str(data["text"])),
         }
 

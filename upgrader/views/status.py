@@ -98,6 +98,8 @@ def _attempt(page: Page, report: Report, now: datetime) -> None:
         page.line(f"The controller died: {report.left_by}.")
     elif not attempt and report.reason:
         page.line(f"Why: {report.reason}")
+    if report.diagnosis:
+        page.line(f"Diagnosis: {report.diagnosis}")
 
 
 def _cloud(page: Page, report: Report, now: datetime) -> None:
