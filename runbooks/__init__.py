@@ -1,1 +1,1 @@
-"""Templates of the change document: pages, stage fragments, incident pages, messages. Prose and no logic; see README.md."""
+"""Templates of the change document: pages, stages, incidents, messages. Prose, no logic: see README.md."""

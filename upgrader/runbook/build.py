@@ -70,9 +70,9 @@ def document(plan: Plan, site: Site | None = None, given: Given | None = None) -
         groups=_groups(plan),
         hosts=tuple(plan.hosts),
         hops=hops,
-        findings=_findings(plan),
+        findings=_findings(plan, typist),
         gates=(),
-        tasks=_tasks(plan),
+        tasks=_tasks(plan, typist),
         contacts=site.runbook.contacts if site else (),
         identity=_identity(plan, given),
         plan_file=given.plan_file,
@@ -133,14 +133,14 @@ def _identity(plan: Plan, given: Given) -> Identity:
     )
 
 
-def _findings(plan: Plan) -> tuple[FindingRow, ...]:
+def _findings(plan: Plan, typist: Typist) -> tuple[FindingRow, ...]:
     """What blocks first, then what nobody could judge, then warnings, then what was accepted."""
     order = ("blocks", "unknown", "warning", "accepted")
-    rows = [_finding(finding) for finding in plan.findings]
+    rows = [_finding(finding, typist) for finding in plan.findings]
     return tuple(sorted(rows, key=lambda row: order.index(row.mark)))
 
 
-def _finding(found: Finding) -> FindingRow:
+def _finding(found: Finding, typist: Typist) -> FindingRow:
     return FindingRow(
         id=found.id,
         mark="accepted"
@@ -155,42 +155,42 @@ def _finding(found: Finding) -> FindingRow:
         hop=found.hop,
         evidence=found.evidence,
         why=found.why,
-        next=found.next,
-        fix=found.fix,
+        next=typist.here(found.next),
+        fix=tuple(typist.here(line) for line in found.fix),
         accepted_by=found.accepted[0],
         accepted_why=found.accepted[1],
     )
 
 
-def _tasks(plan: Plan) -> tuple[Task, ...]:
+def _tasks(plan: Plan, typist: Typist) -> tuple[Task, ...]:
     """By hand, in the order of the hops; what several hops ask for alike is one task."""
     found: dict[tuple[str, str], Task] = {}
     for hop in plan.hops:
-        for task in _by_hand(hop):
+        for task in _by_hand(hop, typist):
             key = (task.id, task.applies)
             before = found.get(key)
             found[key] = replace(task, hops=(*(before.hops if before else ()), hop.name))
     return tuple(found.values())
 
 
-def _by_hand(hop: HopPlan) -> tuple[Task, ...]:
+def _by_hand(hop: HopPlan, typist: Typist) -> tuple[Task, ...]:
     severity = ("blocker", "required", "advised")
     items = sorted(
         (item for item in hop.by_hand if item.applies != "no"), key=lambda item: severity.index(item.severity)
     )
-    return tuple(_task(item, hop.name) for item in items)
+    return tuple(_task(item, hop.name, typist) for item in items)
 
 
-def _task(item: ByHand, hop: str) -> Task:
+def _task(item: ByHand, hop: str, typist: Typist) -> Task:
     return Task(
         id=item.id,
         title=item.title,
         severity=item.severity,
         when=item.when,
-        applies=item.applies,
-        condition=item.condition,
+        applies="yes" if item.condition == "always" else item.applies,
+        condition="" if item.condition == "always" else item.condition,
         detail=item.detail,
-        fix=item.fix,
+        fix=tuple(typist.here(line) for line in item.fix),
         source=item.source,
         hops=(hop,),
     )
@@ -252,15 +252,23 @@ def _hop(plan: Plan, at: int, site: Site | None, given: Given, typist: Typist) -
         crossed_by=_crossed(hop),
         services=tuple(_service(row) for row in _rows(hop)),
         downtimes=given.downtimes.get(hop.name, ()),
-        outage=hop.broker.outage if hop.broker.migration != "no" else "",
+        outage=_outage(hop),
         outage_sure=hop.broker.migration == "yes",
         broker_why=hop.broker.migration_why if hop.broker.migration != "no" else "",
-        by_hand=_by_hand(hop),
+        by_hand=_by_hand(hop, typist),
         settings=hop.settings,
         passwords=hop.passwords_added,
         groups=hop.groups_added,
         picture=draw_hop(hop, found, opening, reserved),
     )
+
+
+def _outage(hop: HopPlan) -> str:
+    """What is away while queues are migrated, without the words `Full API outage` that the page has anyway."""
+    if hop.broker.migration == "no":
+        return ""
+    told = hop.broker.outage.removeprefix("Full API outage: ")
+    return told[:1].upper() + told[1:]
 
 
 def _rows(hop: HopPlan) -> Sequence[WayBack]:

@@ -55,7 +55,7 @@ class Typist:
         extra: Iterable[tuple[str, str]] = (),
         inventory: str = "",
     ) -> str:
-        """One command of kolla-ansible. Raises UsageError for one nobody knows, RefusedError where the release has none."""
+        """One command of kolla-ansible. Raises UsageError or, where the release lacks it, RefusedError."""
         variables = [word for name, value in extra for word in ("-e", f"{name}={value}")]
         if action in _MORE:
             words = list(self._words("pull", release, tags, limit, inventory))
@@ -134,11 +134,22 @@ class Typist:
             shlex.join(mergepwd(self.passwords, fresh, self.passwords)),
         )
 
-    def again(self, typed: str, release: str) -> str:
+    def here(self, line: str) -> str:
+        """A line of the release data or of a finding, with this site's paths where it is a command."""
+        if self.site is None:
+            return line
+        if line.startswith("upgrader ") and " --site " not in line:
+            return f"upgrader --site {shlex.quote(str(self.site.file))} {line.removeprefix('upgrader ')}"
+        if line.startswith("kolla-ansible "):
+            words = f"-i {shlex.quote(self.inventory)} --configdir {shlex.quote(self.config_dir)}"
+            return line.replace("-i INVENTORY", words)
+        return line
+
+    def again(self, typed: str, release: str, extra: Iterable[tuple[str, str]] = ()) -> str:
         """A command that a plan holds, with everything this site's commands need; one that is not known stays."""
         words = shlex.split(typed)
         actions = [word for word in words[1:] if word in get_args(Action)]
         if not words or words[0] != "kolla-ansible" or len(actions) != 1:
             return typed
         tags = words[words.index("--tags") + 1].split(",") if "--tags" in words else ()
-        return self.kolla(actions[0], release, tags=tags)
+        return self.kolla(actions[0], release, tags=tags, extra=extra)

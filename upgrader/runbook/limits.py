@@ -24,19 +24,19 @@ class SpentError(Exception):
 
 
 @contextmanager
-def limited(seconds: float = SECONDS, memory: int = MEMORY) -> Iterator[None]:
+def limited() -> Iterator[None]:
     """Within, too much time raises SpentError and too much memory MemoryError, where the template stands then.
 
     Signals reach only the main thread; elsewhere time is not limited.
     """
     if threading.current_thread() is not threading.main_thread():
-        with _memory(memory):
+        with _memory(MEMORY):
             yield
         return
     before = signal.signal(signal.SIGVTALRM, _spent)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
     try:
-        with _memory(memory):
+        with _memory(MEMORY):
             yield
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)

@@ -159,20 +159,40 @@ def _rehearse(desk: _Desk) -> Typed:
 
 def _broker(desk: _Desk) -> Typed:
     source = desk.hop.source
-    commands = tuple(desk.typist.again(line, source) for line in desk.hop.broker.commands)
-    edits = tuple(f'set {key}: "{value}" in {desk.typist.globals_file}' for key, value in desk.hop.broker.settings)
-    return Typed((desk.own(source), *commands), manual=edits, comes_first=True)
+    commands = []
+    for line in desk.hop.broker.commands:
+        if " prechecks" in line:  # what the target's own check says of the new queues
+            commands += [desk.own(desk.hop.target), desk.typist.again(line, desk.hop.target, desk.release)]
+        else:
+            commands.append(desk.typist.again(line, source))
+    return Typed((desk.own(source), *commands), manual=_edits(desk, desk.hop.broker.settings), comes_first=True)
 
 
 def _upgrade(desk: _Desk) -> Typed:
     typist, target = desk.typist, desk.hop.target
-    edits = [f'set {key}: "{value}" in {typist.globals_file}' for key, value in desk.hop.settings]
-    edits += [f"add group {name} to {typist.inventory}" for name in desk.hop.groups_added]
+    edits = list(_edits(desk, desk.hop.settings))
+    if desk.hop.groups_added:
+        edits.append(f"groups that {typist.inventory} needs besides: {', '.join(desk.hop.groups_added)}")
     return Typed(
         (desk.own(target), *typist.merge_passwords(target), typist.kolla("upgrade", target)),
-        manual=tuple(edits),
+        manual=(*edits, *_locked(desk)),
         comes_first=True,
     )
+
+
+def _locked(desk: _Desk) -> tuple[str, ...]:
+    """An encrypted passwords.yml cannot be merged as it is."""
+    site = desk.typist.site
+    if site is None or site.vault_password_file is None:
+        return ()
+    return ("if passwords.yml is encrypted: ansible-vault decrypt before it is merged, ansible-vault encrypt after it",)
+
+
+def _edits(desk: _Desk, settings: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    """What is set in globals.yml first, as one line."""
+    if not settings:
+        return ()
+    return (f"in {desk.typist.globals_file}: " + ", ".join(f'{key}: "{value}"' for key, value in settings),)
 
 
 def _verify(desk: _Desk) -> Typed:

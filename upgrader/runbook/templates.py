@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from jinja2.bccache import Bucket
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -55,6 +56,24 @@ class _Environment(ImmutableSandboxedEnvironment):
     def is_safe_callable(self, obj: Any) -> bool:
         # padding to a width that somebody mistyped takes all memory in one step
         return getattr(obj, "__name__", "") not in _PADDING and super().is_safe_callable(obj)
+
+
+class _Compiled(jinja2.BytecodeCache):
+    """What was compiled in this process, so that several documents cost the compiling once. Jinja compares sources."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._code:
+            bucket.bytecode_from_string(self._code[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED: dict[str, _Compiled] = {}
+"""By the kind of output: constants are escaped while they are compiled."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +142,7 @@ class Templates:
             lstrip_blocks=True,
             keep_trailing_newline=False,
             auto_reload=False,
+            bytecode_cache=_COMPILED.setdefault(output.name, _Compiled()),
             cache_size=400,
         )
         made.filters.update(output.filters)
@@ -144,7 +164,7 @@ def rendered(make: Callable[[], str], folders: tuple[Path, ...]) -> str:
         raise _broken(error.filename or error.name or "", error.lineno, error.message or "it is no template") from None
     except jinja2.TemplateNotFound as error:
         place, line = _where(error, folders)
-        raise _broken(place, line, f"there is no template {error.message or error.name}") from None
+        raise _broken(place, line, f"there is no template {error.name}") from None
     except ConfigError:
         raise
     except UnicodeDecodeError as error:
