@@ -68,6 +68,8 @@ class Sheet:
     ) -> None:  # fmt: skip
         """A line of text with its base line at `y`, cut to `width`; the whole is its tip when something was cut."""
         told = shown(text) if width is None else cut(text, _SIZES.get(look, 13.0), width)
+        if not told.strip():
+            return
         places = f' x="{number(x)}" y="{number(y)}"' + (f' text-anchor="{anchor}"' if anchor != "start" else "")
         tip = f"<title>{escape(shown(text))}</title>" if told != shown(text) else ""
         self._shapes.append(f'<text class="up-{look}"{places}>{escape(told)}{tip}</text>')
