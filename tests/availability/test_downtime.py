@@ -179,3 +179,9 @@ def test_time_is_away_or_unknown_or_neither_but_never_twice(states: list[bool], 
     assert found.failed == states.count(False)
     if 0 < cut < len(states):
         assert found.unknown == pytest.approx(pause + EVERY - 0.01)
+
+
+def test_a_probe_that_died_before_its_first_answer_was_written() -> None:
+    found = total([header(), header(60), *map(good, ticks(60, 62))])
+    assert found.unknown == pytest.approx(60)
+    assert total([header(), *map(good, ticks(1, 3))]).unknown == 0

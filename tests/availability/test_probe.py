@@ -77,9 +77,9 @@ def states(folder: Path) -> dict[str, str]:
 def test_catalogue_outage_and_end(cloud: Cloud, folder: Path) -> None:
     keystone, nova = cloud.port(keystone=True), cloud.port()
     cloud.catalogue = [
-        {"name": name, "type": name, "endpoints": [{"interface": "public", "region_id": "one", "url": cloud.url(port, path)}]}
+        {"name": name, "endpoints": [{"interface": "public", "region_id": "one", "url": cloud.url(port, path)}]}
         for name, port, path in (("keystone", keystone, "/v3"), ("nova", nova, "/v2.1/abc"))
-    ]  # fmt: skip
+    ]
     running = Running(folder, order(cloud, keystone=cloud.url(keystone), endpoints=(("extra", cloud.url(nova)),)))
     every = {"keystone token", "keystone validation", "keystone", "nova", "extra"}
     running.until(lambda: set(states(folder)) == every and set(states(folder).values()) == {"up"})
@@ -102,7 +102,10 @@ def test_catalogue_outage_and_end(cloud: Cloud, folder: Path) -> None:
     after = now(folder)
     assert not after.probing and after.words == "it was asked to end" and set(states(folder).values()) == {"unknown"}
     kept = read_json(folder.parent / "endpoints.json").document
-    assert kept == {"keystone": cloud.url(keystone), "catalogue": {"keystone": cloud.url(keystone), "nova": cloud.url(nova)}}
+    assert kept == {
+        "keystone": cloud.url(keystone),
+        "catalogue": {"keystone": cloud.url(keystone), "nova": cloud.url(nova)},
+    }
     whole = b"".join(path.read_bytes() for path in folder.parent.rglob("*") if path.is_file())
     assert PASSWORD.encode() not in whole and TOKEN.encode() not in whole
 

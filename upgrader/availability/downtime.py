@@ -147,11 +147,19 @@ class Tally:
         """Since when it has been as it is now."""
         self._clock = _Clock()
         self._open: _Open | None = None
+        self._expected: tuple[_Clock, float] | None = None
+
+    def expect(self, clock: _Clock, at: float) -> None:
+        """From `at` on it is asked: the time until the first answer that was recorded counts from here."""
+        if self.first is None and self._expected is None:
+            self._expected = clock, at
 
     def take(self, answer: Answer, clock: _Clock, patience: float) -> None:
         self.asked += 1
         self.last = clock.wall(answer.asked)
-        self.first = self.first or self.last
+        if self.first is None:
+            self.first = self.last
+            self._begin(clock, answer.asked, patience)
         if answer.up is None:
             return
         latest = self.latest
@@ -170,6 +178,12 @@ class Tally:
         else:
             self._fail(answer, before.asked if before is not None and before.up else None)
         self.latest = answer
+
+    def _begin(self, clock: _Clock, asked: float, patience: float) -> None:
+        if self._expected is not None:
+            since, at = self._expected
+            if since is not clock or asked - at > patience:
+                self._gap(since.wall(at), clock.wall(asked), rest=False)
 
     def rest(self, clock: _Clock, since: float, until: datetime) -> None:
         """The probe ended properly at `since`, and another began at `until`: not asked, and rightly so."""
@@ -285,7 +299,9 @@ class Account:
             self.stopped = None
         self._header = header
         for api in header.apis:
-            self.tallies.setdefault(api.name, Tally(api)).api = api
+            tally = self.tallies.setdefault(api.name, Tally(api))
+            tally.api = api
+            tally.expect(self._clock, header.clock)
 
     def _settle(self, heard: float | None) -> None:
         """Count what can no longer be overtaken by an answer to an earlier question; None: everything."""

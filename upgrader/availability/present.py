@@ -6,6 +6,7 @@ A reader believes it only while the probe works; of a probe that is gone or stuc
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -14,12 +15,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from upgrader.availability.downtime import downtime
-from upgrader.availability.records import PRESENT, Answer, Mark, items, probe_works
+from upgrader.availability.records import PRESENT, Answer, Mark, items, probe_pid, probe_works
 from upgrader.durable import read_json
 from upgrader.processes import boot_id
 
 STALE = 10.0
 """Seconds after which a probe that says nothing is stuck."""
+
+STARTING = "the probe is starting"
 
 State = Literal["up", "away", "unknown"]
 
@@ -77,10 +80,13 @@ def now(folder: Path) -> Now:
     try:
         fresh = said["boot"] == boot_id() and abs(_clock() - float(said["clock"])) < STALE
         stopped = str(said["stopped"])
+        own = said["pid"] == probe_pid(folder)
         apis = tuple(ApiNow(*one) for one in said["apis"])
         at, words = str(said["at"]), str(said["words"])
     except (KeyError, TypeError, ValueError):
         return _from_records(folder, works=works)
+    if works and not own:
+        return Now(True, at, STARTING, tuple(_unknown(one) for one in apis))
     if works and fresh and not stopped:
         return Now(True, at, words, apis)
     why = stopped or ("the probe says nothing any more" if works else "the probe was ended from outside")
@@ -94,7 +100,7 @@ def _unknown(one: ApiNow) -> ApiNow:
 def _from_records(folder: Path, *, works: bool) -> Now:
     found = downtime(folder)
     if not found:
-        return Now(True, "", "the probe is starting", ()) if works else NEVER
+        return Now(True, "", STARTING, ()) if works else NEVER
     apis = tuple(
         ApiNow(one.api, one.url, "unknown", "", one.seconds, len(one.outages), one.asked, one.failed, 0,
                one.outages[-1].error if one.outages else "")
@@ -113,7 +119,8 @@ def document(apis: Iterable[ApiNow], *, boot: str, clock: float, at: float, word
     """
     mark = round(clock, 3)
     told: Mapping[str, Any] = {
-        "clock": mark, "boot": boot, "at": _iso(datetime.fromtimestamp(at, UTC)), "words": words, "stopped": stopped,
+        "clock": mark, "boot": boot, "pid": os.getpid(), "at": _iso(datetime.fromtimestamp(at, UTC)),
+        "words": words, "stopped": stopped,
         "apis": [[getattr(one, name) for name in ApiNow.__slots__] for one in apis], "written": mark,
     }  # fmt: skip
     return json.dumps(told, separators=(",", ":")).encode()

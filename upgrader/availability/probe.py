@@ -78,6 +78,7 @@ def lock(folder: Path) -> int | None:
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.pwrite(descriptor, f"{os.getpid():<10}\n".encode(), 0)
             return descriptor
         except BlockingIOError:
             if time.monotonic() >= deadline:

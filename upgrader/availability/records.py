@@ -181,6 +181,14 @@ def _header(said: dict[str, Any]) -> Header:
     return Header(str(said["boot"]), float(said["at"]), float(said["clock"]), float(said["timeout"]), apis)
 
 
+def probe_pid(folder: Path) -> int:
+    """Process that took the lock last; 0 where none did."""
+    try:
+        return int((folder / LOCK).read_bytes() or b"0")
+    except (OSError, ValueError):
+        return 0
+
+
 def probe_works(folder: Path) -> bool:
     """Whether a probe works on this folder now. Asks for its lock for an instant; a probe that starts waits longer."""
     try:

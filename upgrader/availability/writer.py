@@ -60,7 +60,8 @@ class Writer:
 
     def begin(self, apis: tuple[Api, ...]) -> None:
         """From here on these are asked: a new file."""
-        self.flush()
+        if self._apis:
+            self.flush()
         self._close()
         # numbers of APIs mean others from here on: what could not be written until now is lost
         self._waiting.clear()

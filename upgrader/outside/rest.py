@@ -47,7 +47,7 @@ def watcher(order: Order, clock: Callable[[], float] = time.monotonic) -> Callab
     state_dir = Path(order.state_dir)
     if not order.run:
         return lambda: ""
-    seen: tuple[int, ...] = ()
+    seen: tuple[int, ...] | None = None
     reason, since = "", 0.0
 
     def look() -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from upgrader.availability import now
 from upgrader.availability.keystone import Account
+from upgrader.availability.present import STARTING
 from upgrader.availability.probe import ENDPOINTS, Order
 from upgrader.availability.records import folder_of, probe_works
 from upgrader.config import Site
@@ -75,10 +76,10 @@ def ensure(site: Site, run: str, equip: Callable[[], Equipment]) -> Started:
             return Started(True)
         order, words = order_for(site, run, equip)
         if not order.keystone and not order.endpoints:
-            return Started(False, f"The public APIs are not asked: {words or 'no address is known'}.")
+            return Started(False, f"The public APIs are not asked: {words.rstrip('.') or 'no address is known'}.")
         return _spawn(folder, order, words)
     except UpgraderError as error:
-        return Started(False, f"The public APIs are not asked: {error.message}")
+        return Started(False, f"The public APIs are not asked: {error.message.rstrip('.')}.")
     except Exception as error:  # whatever it is, the run goes on
         return Started(False, f"The public APIs are not asked ({type(error).__name__}: {error}).")
 
@@ -166,7 +167,7 @@ def _first_word(folder: Path, process: subprocess.Popen[bytes], order: Order, mi
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         found = now(folder)
-        if found.probing and found.apis:
+        if found.probing and found.apis and found.words != STARTING:
             more = f" ({missing})" if missing else ""
             count = len(found.apis)
             apis = "API is" if count == 1 else "APIs are"
