@@ -189,6 +189,7 @@ def _apis() -> tuple[ApiStory, ...]:
 def a_whole_run(run: Run) -> Beside:
     """Something of everything: two hops, an end that was lost, a restart, a restore, outages."""
     run.journal.accept("not-rehearsed", "staging is broken", "bert")
+    run.journal.note("outside_window", {"hop": "2024.1→2024.2", "stage": "backup", "why": "no window is open"})
     facts = run.backup_set()
     run.to_upgrade(facts=facts)
     run.attempt(State.UPGRADE, 400, AttemptState.UNKNOWN, schema_started=None, message=f"its end is lost {HOSTILE}",

@@ -77,6 +77,11 @@ def people(document: Document, report: Report) -> None:
         ((Code(one.name), one.who, moment(one.at), one.reason, short(one.about)) for one in report.taken),
         caption="Risks taken by name",
     )
+    document.table(
+        ("Time (UTC)", "What", "Words"),
+        ((moment(one.at), one.kind, short(one.words)) for one in report.remarks),
+        caption="Remarks in the journal",
+    )
     if not report.taken:
         document.text("No risk was taken by name.")
 

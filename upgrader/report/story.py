@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upgrader.config import Site
+from upgrader.journal.rows import EventRow
 from upgrader.redact import Redactor
 from upgrader.report import beside
 from upgrader.report.todo import todo
@@ -20,6 +21,7 @@ from upgrader.report.values import (
     Found,
     HopStory,
     Move,
+    Remark,
     Report,
     StageStory,
     Taken,
@@ -75,6 +77,7 @@ def story(site: Site, told: RunTold, audit: Audit, found: Beside, last_look: Pat
         controllers=_controllers(told),
         moves=tuple(_move(told, event.hop, event.at, event.data) for event in told.moves),
         taken=_taken(told, plan),
+        remarks=tuple(_remark(event) for event in told.notes),
         apis=found.apis,
         no_apis=found.no_apis,
         audit=audit,
@@ -258,6 +261,13 @@ def _move(told: RunTold, hop: int | None, at: str, data: Mapping[str, Any]) -> M
     name = told.hops[hop].name if hop is not None else ""
     before, after = str(data["from"]), str(data["to"])
     return Move(at, name, str(data["actor"]), str(data["event"]), before, after, str(data["reason"]))
+
+
+def _remark(event: EventRow) -> Remark:
+    words = ", ".join(
+        f"{name.replace('_', ' ')}: {value}" for name, value in event.data.items() if value not in ("", [])
+    )
+    return Remark(event.at, event.kind.removeprefix("note.").replace("_", " "), words)
 
 
 def _taken(told: RunTold, plan: Mapping[str, Any]) -> tuple[Taken, ...]:

@@ -91,6 +91,15 @@ class Controller:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """Something the journal noted that moved nothing."""
+
+    at: str
+    kind: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """A risk that somebody took by name."""
 
@@ -259,6 +268,7 @@ class Report:
     controllers: tuple[Controller, ...]
     moves: tuple[Move, ...]
     taken: tuple[Taken, ...]
+    remarks: tuple[Remark, ...]
     apis: tuple[ApiStory, ...]
     no_apis: str
     """Why nothing is known of APIs; empty where there are records."""
