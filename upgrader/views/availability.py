@@ -30,7 +30,10 @@ def availability_page(document: Mapping[str, Any], command: str) -> Page:
 
 
 def _row(api: Mapping[str, Any]) -> tuple[Span, ...]:
-    tone: Tone = {"up": "good", "away": "bad"}.get(api["state"], "dim")  # type: ignore[assignment]
+    state, tones = api["state"], {"up": "good", "away": "bad", "was away": "bad"}
+    if state == "unknown" and api["last"]:
+        state = f"was {api['last']}"
+    tone: Tone = tones.get(state, "dim")  # type: ignore[assignment]
     count = len(api["outages"])
     times = "" if count == 0 else " in 1 outage" if count == 1 else f" in {count} outages"
     if not api["asked"]:
@@ -44,7 +47,7 @@ def _row(api: Mapping[str, Any]) -> tuple[Span, ...]:
         away += f"at most {seconds(api['at_most'])}"
     if api["unknown"]:
         away += f"; unknown {seconds(api['unknown'])}"
-    return Span(api["api"], "strong"), Span(api["state"], tone), Span(away, "bad" if count else "")
+    return Span(api["api"], "strong"), Span(state, tone), Span(away, "bad" if count else "")
 
 
 def _outages(page: Page, api: Mapping[str, Any]) -> None:
@@ -53,8 +56,8 @@ def _outages(page: Page, api: Mapping[str, Any]) -> None:
     page.blank()
     page.line(Span(api["api"], "strong"), f"  {api['url']}")
     for outage in api["outages"][:_MOST]:
-        ended = _time(outage["ended"]) if outage["ended"] else "not seen to end"
-        page.line(f"{_time(outage['began'])} to {ended} UTC  {seconds(outage['seconds'])}  {outage['error']}", indent=2)
+        ended = _until(outage["began"], outage["ended"]) if outage["ended"] else "not seen to end,"
+        page.line(f"{_time(outage['began'])} to {ended}  {seconds(outage['seconds'])}  {outage['error']}", indent=2)
         if outage["ours"]:
             page.line("only the name could not be resolved: perhaps a trouble of this machine", indent=4)
         if outage["during"]:
@@ -73,7 +76,7 @@ def _gaps(page: Page, apis: list[Mapping[str, Any]]) -> None:
     page.blank()
     page.line(Span("Nobody asked", "warn"), ", so nothing is known of these times:")
     for began, ended in sorted(found)[:_MOST]:
-        page.line(f"{_time(began)} to {_time(ended)} UTC", indent=2)
+        page.line(f"{_time(began)} to {_until(began, ended)}", indent=2)
 
 
 def seconds(value: float) -> str:
@@ -88,3 +91,7 @@ def seconds(value: float) -> str:
 
 def _time(at: str) -> str:
     return f"{at[:10]} {at[11:19]}"
+
+
+def _until(began: str, ended: str) -> str:
+    return f"{ended[11:19] if began[:10] == ended[:10] else _time(ended)} UTC"
