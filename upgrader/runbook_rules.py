@@ -17,7 +17,7 @@ _LANGUAGE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Somebody who is called. `order`: place in the escalation, the first is called first."""
+    """Somebody who is called. `order`: place in the escalation, by default the place in the file."""
 
     name: str
     role: str = ""
@@ -47,9 +47,9 @@ def runbook_rules(table: Table) -> RunbookRules:
             role=part.text(label, "role", ""),
             phone=part.text(label, "phone", ""),
             mail=part.text(label, "mail", ""),
-            order=part.parsed(label, "order", int, 1000 + number, "a whole number"),
+            order=part.parsed(label, "order", int, number, "a whole number"),
         )
-        for number, (part, label) in enumerate(table.entries("contacts"))
+        for number, (part, label) in enumerate(table.entries("contacts"), start=1)
     ]
     return RunbookRules(
         templates=table.path("runbook", "templates", None),
