@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -131,9 +131,9 @@ class Site:
     offbox: Offbox | None = None
     staging_rules: StagingRules = StagingRules()
     rehearsal_rules: RehearsalRules = RehearsalRules()
-    availability: AvailabilityRules = AvailabilityRules()
-    runbook: RunbookRules = RunbookRules()
-    serve: ServeRules = ServeRules()
+    availability: AvailabilityRules = field(default_factory=AvailabilityRules)
+    runbook: RunbookRules = field(default_factory=RunbookRules)
+    serve: ServeRules = field(default_factory=ServeRules)
     window: WindowRules | None = None
     """When the cloud may be changed; None: whenever an operator says so."""
 

@@ -40,11 +40,11 @@ PLAN = {
 class Going:
     """A run of two hops whose first is in `stage`, with one attempt under way."""
 
-    def __init__(self, place: Path, journal: Journal, stage: State) -> None:
+    def __init__(self, place: Path, journal: Journal, stage: State, now: datetime) -> None:
         self.site = site_of(place)
         self.journal = journal
         self.stage = stage
-        self.now = BEGAN
+        self.now = now
         document = plan(**PLAN)
         self.run = journal.begin_run(document, digest(document), "anna", HOPS, engine_version="0.1")
         journal.begin_hop(0)
@@ -105,7 +105,7 @@ class Going:
         """An attempt at the stage that succeeded some time ago, with what its tasks took."""
         folder = self.site.state_dir / "attempts" / str(uuid.uuid4())
         folder.mkdir(parents=True)
-        at = BEGAN - timedelta(days=1)
+        at = self.now - timedelta(days=1)
         for name, seconds in tasks.items():
             line = {"at": at.isoformat(), "kind": "task_start", "role": "neutron", "task": name}
             self._append(folder / "progress.jsonl", line)
@@ -129,10 +129,10 @@ class Going:
 
 
 @contextmanager
-def going(place: Path, stage: State = State.UPGRADE) -> Iterator[Going]:
+def going(place: Path, stage: State = State.UPGRADE, *, now: datetime = BEGAN) -> Iterator[Going]:
     """A place with a run that has come to `stage`; nothing is under way yet."""
     with entered(place / "state", durability=FAST) as journal:
-        yield Going(place, journal, stage)
+        yield Going(place, journal, stage, now)
 
 
 class Clocks:

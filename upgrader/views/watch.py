@@ -241,7 +241,8 @@ def _tasks(page: Page, seen: Watched, room: Room) -> None:
 
 
 def _insights(page: Page, seen: Watched, room: Room) -> None:
-    told = [one for one in seen.insights if not (seen.ponr_at and one.text.startswith("point of no return crossed"))]
+    # what has a line of its own above is not said twice
+    told = [one for one in seen.insights if one.source not in ("pace", "line" if seen.ponr_at else "")]
     if not told or not room.insights:
         return
     page.line(Span("To know", "strong"))

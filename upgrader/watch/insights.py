@@ -47,10 +47,10 @@ def _line(report: Report, ponr: tuple[str, str]) -> Iterator[Insight]:
     if report.ponr == "crossed":
         at = f" {ponr[0][11:19]} UTC" if ponr[0] else ""
         task = f" ({ponr[1]})" if ponr[1] else ""
-        yield Insight("bad", f"point of no return crossed{at}{task}; way back: {way_back(report)}", "journal")
+        yield Insight("bad", f"point of no return crossed{at}{task}; way back: {way_back(report)}", "line")
     elif report.ponr == "possible":
         if ponr[0]:
-            yield Insight("bad", f"point of no return crossed {ponr[0][11:19]} UTC ({ponr[1]}), just now", "attempt")
+            yield Insight("bad", f"point of no return crossed {ponr[0][11:19]} UTC ({ponr[1]}), just now", "line")
         elif report.attempt is None or report.verdict is Verdict.INTERRUPTED:
             yield Insight("warn", _MAYBE, "journal")
 
@@ -69,10 +69,10 @@ def way_back(report: Report) -> str:
 def _troubles(hosts: Hosts) -> Iterator[Insight]:
     for one in hosts.troubled[:5]:
         words = " ".join(one.message.split())[:160]
-        yield Insight("bad", f"{one.host} {one.kind} at {one.task}{f': {words}' if words else ''}", "attempt")
+        yield Insight("bad", f"{one.host} {one.kind} at {one.task}{f': {words}' if words else ''}", "hosts")
     if len(hosts.troubled) > 5:
         rest = hosts.troubled[5:]
-        yield Insight("bad", f"and {len(rest)} more hosts: {', '.join(one.host for one in rest[:20])}", "attempt")
+        yield Insight("bad", f"and {len(rest)} more hosts: {', '.join(one.host for one in rest[:20])}", "hosts")
 
 
 def _tempo(pace: Pace) -> Iterator[Insight]:

@@ -131,6 +131,7 @@ class Insight:
     level: Level
     text: str
     source: str = ""
+    """What it comes from: line (the point of no return), hosts, pace, availability, plan, release data, journal."""
 
 
 @dataclass(frozen=True, slots=True)

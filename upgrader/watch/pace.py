@@ -100,7 +100,7 @@ def words(seconds: float) -> str:
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
-    if whole < 3600:
+    if whole < 3570:
         return f"{round(whole / 60)} min"
     return f"{whole // 3600} h {whole % 3600 // 60:02d}"
 

@@ -12,7 +12,7 @@
     "aborted": ["ABORTED", "warn"], "superseded": ["SUPERSEDED", "warn"],
   };
   const STAGES = {
-    done: ["✓", "done", "good"], failed: ["✗", "failed", "bad"], now: ["→", "under way", ""],
+    done: ["✓", "done", "good"], failed: ["✗", "failed", "bad"], now: ["→", "now", ""],
     waits: ["…", "waits", "warn"], next: ["·", "to come", ""], passed: ["–", "not needed", ""],
   };
   const MARKS = { info: ["·", "", ""], warn: ["!", "caution", "warn"], bad: ["✗", "serious", "bad"] };
@@ -50,6 +50,13 @@
     if (whole < 3600) return Math.floor(whole / 60) + " min " + String(whole % 60).padStart(2, "0") + " s";
     return Math.floor(whole / 3600) + " h " + String(Math.floor(whole % 3600 / 60)).padStart(2, "0") + " min";
   };
+  const about = (seconds) => {
+    if (seconds === null || seconds === undefined) return "?";
+    const whole = Math.round(seconds);
+    if (whole < 60) return whole + " s";
+    if (whole < 3570) return Math.round(whole / 60) + " min";
+    return Math.floor(whole / 3600) + " h " + String(Math.floor(whole % 3600 / 60)).padStart(2, "0");
+  };
   const task = (one) => (one.role && !one.name.startsWith(one.role + " | ") ? one.role + " : " : "") + one.name;
 
   function head() {
@@ -79,14 +86,14 @@
       if (pace.fraction === null) bar.removeAttribute("value"); else bar.value = pace.fraction;
       bar.hidden = pace.fraction === null;
       const by = SOURCES[pace.source] ? ", " + SOURCES[pace.source] : "";
-      const between = pace.left_high ? ` (${span(pace.left_low)} to ${span(pace.left_high)}${by})` : "";
-      put("left", `${span(pace.elapsed)} gone, ` + (pace.left === null ? "how long is left is not known" : `about ${span(pace.left)} left${between}`));
+      const between = pace.left_high ? ` (${about(pace.left_low)} to ${about(pace.left_high)}${by})` : "";
+      put("left", `${span(pace.elapsed)} gone, ` + (pace.left === null ? "how long is left is not known" : `about ${about(pace.left)} left${between}`));
       const [word, kind] = TEMPO[pace.tempo] || [pace.tempo, ""], rows = [["Pace", word + (pace.why ? " · " + pace.why : ""), kind]];
       if (tasks.now) {
         const usual = tasks.now.usual !== null && pace.task >= 1 ? `, usually ${span(tasks.now.usual)}` : "";
         rows.push(["Task", task(tasks.now), ""], ["For", (pace.task === null ? "?" : span(pace.task)) + usual, ""]);
       } else if (tasks.step) rows.push(["Step", tasks.step, ""]);
-      if (pace.hop_left) rows.push(["Hop", `about ${span(pace.hop_left)} more`, ""]);
+      if (pace.hop_left) rows.push(["Hop", `about ${about(pace.hop_left)} more`, ""]);
       list("figures", rows, ([name, text, kind]) => {
         const row = document.createDocumentFragment();
         row.append(made("dt", name), made("dd", text, kind));
@@ -118,14 +125,15 @@
       const [mark, word, kind] = STAGES[one.state] || ["?", one.state, ""], item = made("li", undefined, one.state === "now" ? "now" : "");
       if (one.state === "now") item.setAttribute("aria-current", "step");
       const again = one.attempts > 1 ? ` (${one.attempts} attempts)` : "";
-      const took = one.seconds !== null ? ", " + span(one.seconds) : one.estimate !== null && ["next", "waits", "now"].includes(one.state) ? ", about " + span(one.estimate) : "";
+      const took = one.seconds !== null ? ", " + span(one.seconds) : one.estimate !== null && ["next", "waits", "now"].includes(one.state) ? ", about " + about(one.estimate) : "";
       item.append(marked(mark, "", kind)[0], made("span", one.name + again, "name"), made("span", word + took, "word " + kind));
       return item;
     });
   }
   function rest() {
-    show("know", model.insights.length > 0);
-    list("insights", model.insights, (one) => {
+    const told = model.insights.filter((one) => !["hosts", "pace", model.ponr_at ? "line" : ""].includes(one.source)); // said above
+    show("know", told.length > 0);
+    list("insights", told, (one) => {
       const [mark, word, kind] = MARKS[one.level] || MARKS.info, item = made("li");
       item.append(...marked(mark, word, kind), made("span", one.text, kind));
       return item;
@@ -140,7 +148,7 @@
     list("events", [...model.events].reverse(), (one) => {
       const [mark, word, kind] = MARKS[one.level] || MARKS.info, item = made("li"), at = made("time", clock(one.at), "time");
       at.dateTime = one.at;
-      item.append(at, ...marked(mark, word, kind), made("span", one.text, kind));
+      item.append(at, ...(word ? marked(mark, word, kind) : []), made("span", one.text, kind));
       return item;
     });
     show("tasks", model.tasks.last.length > 0);
