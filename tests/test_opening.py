@@ -12,11 +12,19 @@ import pytest
 from tests.engine_kit.desk import Desk, place
 from tests.engine_kit.forked import forks
 from tests.engine_kit.place import WorldSession, graph
+from tests.journal_kit import attempt, walk_to
+from upgrader.cli.driving import conclude
+from upgrader.cli.verb import Invocation
+from upgrader.errors import WaitingError
 from upgrader.estimates import BACK, Estimate
 from upgrader.journal import Acceptance, acquire, open_journal
 from upgrader.journal.commit import Clock
 from upgrader.opening import FROZEN, HELD, Clocks, Memory, Opening, may_begin, reserve
-from upgrader.states import FORWARD, INFO, STAGES, Event, State
+from upgrader.states import FORWARD, INFO, STAGES, AttemptState, Event, State
+from upgrader.status import Evidence, Report, Verdict, judge_status
+from upgrader.status_read import standing
+from upgrader.views.page import plain_text
+from upgrader.views.status import status_page
 from upgrader.window import Freeze, WindowRules
 
 __all__ = ["forks", "place"]
@@ -69,7 +77,9 @@ def test_it_begins_only_while_work_and_way_back_fit(stage: State) -> None:
 def test_the_refusal_says_when_it_opens_in_local_time_and_in_utc() -> None:
     why = ask(State.UPGRADE, OPENS - HOUR).why
     assert why == "no window is open; the next opens Sat 2026-12-05 22:00 CET (21:00 UTC)"
-    assert ask(State.UPGRADE, OPENS + 9 * HOUR).why == "the window of Sat 2026-12-05 22:00 CET (21:00 UTC) is over"
+    assert ask(State.UPGRADE, OPENS + 9 * HOUR).why == (
+        "the window of Sat 2026-12-05 22:00 CET (21:00 UTC) is over; name another in [window] of upgrader.toml"
+    )
 
 
 @pytest.mark.parametrize("stage", [stage for stage in STAGES if INFO[stage].when == "window" and stage not in HELD])
@@ -213,3 +223,83 @@ def test_a_clock_put_forward_while_the_run_is_driven(place: Path) -> None:
         assert "put forward by 2 h" in desk.drive().message
     with at_desk(place, clock) as desk:
         assert desk.drive().kind == "done", "the next command takes the clock as it is"
+
+
+# ---------------------------------------------------------------- what people are told
+
+
+@pytest.mark.usefixtures("forks")
+def test_status_and_the_ending_say_when_and_what_to_type(place: Path) -> None:
+    clock = At(OPENS - HOUR)
+    with at_desk(place, clock) as desk:
+        desk.begin()
+        ending = desk.drive()
+        report = judged(desk)
+        assert report.verdict is Verdict.WAITING and report.window is not None
+        assert report.window.schedule == "Sat 2026-12-05 22:00 CET (21:00 UTC) for 8 h"
+        assert (report.window.stage, report.window.open, report.window.opens) == (
+            "backup", False, "2026-12-05T21:00:00+00:00",
+        )  # fmt: skip
+        assert [(one.command, one.what) for one in report.choices][:2] == [
+            ("upgrader resume", "from Sat 2026-12-05 22:00 CET (21:00 UTC) on"),
+            ('upgrader approve --accept window-backup --reason "WHY"', "let backup begin outside the window"),
+        ]
+        said = plain_text(status_page(report))
+        assert (
+            "Change window: Sat 2026-12-05 22:00 CET (21:00 UTC) for 8 h" in said and "! backup waits: no win" in said
+        )
+        clock.go(9 * HOUR)
+        assert judged(desk).choices[0].command.startswith("upgrader approve --accept window-backup")
+        clock.go(-8 * HOUR)
+        assert judged(desk).verdict is Verdict.STOPPED
+        assert "backup fits into what is left of it" in plain_text(status_page(judged(desk)))
+    assert ending.wants == "window"
+
+
+def judged(desk: Desk) -> Report:
+    snapshot = desk.journal.snapshot()
+    plan = desk.journal.plan(snapshot.run.id) if snapshot.run else {}
+    return judge_status(
+        desk.site, snapshot, Evidence(plan=plan, window=standing(desk.site, desk.journal, snapshot, plan))
+    )
+
+
+@pytest.mark.usefixtures("forks")
+def test_the_ending_has_the_exit_code_of_waiting(place: Path) -> None:
+    with at_desk(place, At(OPENS - HOUR)) as desk:
+        desk.begin()
+        ending = desk.drive()
+    with pytest.raises(WaitingError, match=r"backup waits for its change window: no window is open") as error:
+        conclude(ending, desk.site, Invocation())
+    assert error.value.exit_code == 9 and error.value.next_command == "upgrader resume"
+    assert any("--accept window-backup" in line for line in error.value.details)
+
+
+@pytest.mark.usefixtures("forks")
+def test_a_lost_upgrade_goes_on_and_goes_back_outside_the_window(place: Path) -> None:
+    clock = At(OPENS)
+    with at_desk(place, clock) as desk:
+        desk.begin()
+        desk.journal.begin_hop(0)
+        walk_to(desk.journal, State.UPGRADE)
+        attempt(desk.journal, State.UPGRADE, AttemptState.UNKNOWN, schema_started=True)
+        clock.go(20 * HOUR)
+        desk.journal.move(0, Event.RETRY, "anna", "again")
+        snapshot = desk.journal.snapshot()
+        found = desk.session.conduct(snapshot).opening(snapshot, desk.hop, State.UPGRADE)
+        assert not found.why and found.outside.startswith("this hop has begun")
+        for stage in (State.ROLLBACK_RESTORE, State.ROLLBACK_REDEPLOY, State.VERIFY_OLD, State.VERIFY):
+            assert not desk.session.conduct(snapshot).opening(snapshot, desk.hop, stage).why
+
+
+def test_an_upgrade_that_provably_changed_nothing_waits_again(place: Path) -> None:
+    clock = At(OPENS)
+    with at_desk(place, clock) as desk:
+        desk.begin()
+        desk.journal.begin_hop(0)
+        walk_to(desk.journal, State.UPGRADE)
+        attempt(desk.journal, State.UPGRADE, AttemptState.VOID, None)
+        attempt(desk.journal, State.UPGRADE, AttemptState.UNKNOWN, Event.PROBED_UNTOUCHED, schema_started=False)
+        clock.go(20 * HOUR)
+        snapshot = desk.journal.snapshot()
+        assert desk.session.conduct(snapshot).opening(snapshot, desk.hop, State.UPGRADE).why

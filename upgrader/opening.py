@@ -102,7 +102,8 @@ def may_begin(
             judged = replace(by_counting, why=_jumped(rules, clocks, by_counting))
     if judged.fits:
         return Opening(stage.value, verdict=judged)
-    return _held(stage, memory, judged, judged.why)
+    named = "" if judged.later else "; name another in [window] of upgrader.toml"
+    return _held(stage, memory, judged, f"{judged.why}{named}")
 
 
 def _before(rules: WindowRules, stage: State, memory: Memory, clocks: Clocks) -> Opening:
@@ -110,10 +111,10 @@ def _before(rules: WindowRules, stage: State, memory: Memory, clocks: Clocks) ->
     if stage not in FROZEN or freeze is None:
         return Opening(stage.value)
     why = f"a freeze holds until {moment(freeze.ends, rules.zone)}{f': {freeze.why}' if freeze.why else ''}"
-    return _held(stage, memory, None, why)
+    return _held(stage, memory, fits(WindowRules(freezes=rules.freezes, zone=rules.zone), clocks.now, 0), why)
 
 
-def _held(stage: State, memory: Memory, judged: Verdict | None, why: str) -> Opening:
+def _held(stage: State, memory: Memory, judged: Verdict, why: str) -> Opening:
     """Something stands against it: what outweighs that, or the refusal."""
     if stage not in HELD | FROZEN:
         always = "going back is always allowed" if stage in _BACK else "what has begun is brought to its end"

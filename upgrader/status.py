@@ -113,6 +113,8 @@ class Standing:
     """The stage that comes next, where it asks for a window."""
     why: str = ""
     """Why that stage may not begin now."""
+    later: str = ""
+    """From when it fits, in words; empty: into no window that is named."""
     outside: str = ""
     """Why it may begin although no window is open."""
     accept: str = ""
@@ -274,13 +276,10 @@ def _choices(verdict: Verdict, hop: HopRow, window: Standing | None) -> tuple[Ch
         return choices(verdict, hop)
     if INFO[hop.state].kind == "hold":
         return (*choices(verdict, hop), Choice(_accept(window), f"let {window.stage} begin outside the window"))
-    opens = f"once the window is open: {window.told}" if window.opens and not window.open else "when it fits"
+    again = Choice("upgrader resume", f"from {window.later} on" if window.later else "once another window is named")
+    begin = Choice(_accept(window), f"let {window.stage} begin outside the window")
     leave = choices(Verdict.STOPPED, hop)[1:]
-    return (
-        Choice("upgrader resume", opens),
-        Choice(_accept(window), f"let {window.stage} begin outside the window"),
-        *leave,
-    )
+    return (again, begin, *leave) if window.later else (begin, again, *leave)
 
 
 def _accept(window: Standing) -> str:

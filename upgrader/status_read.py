@@ -81,6 +81,7 @@ def standing(site: Site, journal: Journal, snapshot: Snapshot, plan: Mapping[str
     if site.window is None:
         return None
     from upgrader.opening import clocks_of, opening
+    from upgrader.window import moment
 
     found = schedule_now(site.window, clocks_of(journal).now)
     hop = snapshot.hop
@@ -89,7 +90,9 @@ def standing(site: Site, journal: Journal, snapshot: Snapshot, plan: Mapping[str
     answer = opening(site, journal, snapshot, hop, plan)
     if answer.verdict is None and not answer.why:
         return found
-    return replace(found, stage=answer.stage, why=answer.why, outside=answer.outside, accept=answer.accept)
+    coming = answer.verdict.later if answer.verdict else None
+    later = moment(coming.begins, site.window.zone) if coming and answer.why else ""
+    return replace(found, stage=answer.stage, why=answer.why, later=later, outside=answer.outside, accept=answer.accept)
 
 
 def schedule_now(rules: WindowRules, now: datetime) -> Standing:
