@@ -93,6 +93,19 @@ def test_what_cannot_be_written_is_said(run: Run, said: Said, tmp_path: Path, wh
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_a_full_disk_leaves_what_was_there(
+    run: Run, said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "r.md").write_text("the one before")
+    monkeypatch.setattr("upgrader.durable.os.fsync", full)
+    code, _, err = said("report", "--out", str(tmp_path / "r.md"))
+    assert code == 2 and "No space left" in err
+    assert (tmp_path / "r.md").read_text() == "the one before" and not list(tmp_path.glob(".r*"))
+
+
 @pytest.mark.parametrize("words", [("--format", "pdf"), ("--json", "--format", "md")])
 def test_a_form_that_there_is_not(run: Run, said: Said, words: tuple[str, ...]) -> None:
     assert said("report", *words)[0] == 2

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from tests.report_kit import CANARY, HOSTILE, Run
+from tests.report_kit import CANARY, HOSTILE, Run, plan_of
 from upgrader.estimates import Estimate
 from upgrader.redact import Redactor
-from upgrader.report import as_json, html, markdown
+from upgrader.report import as_json, gather, html, markdown
 from upgrader.report.story import Beside
 from upgrader.report.told import choose, lost_ends, tell
 from upgrader.report.values import ApiStory, Away
@@ -46,6 +46,7 @@ def test_a_rolled_back_run(begin: Begin) -> None:
     assert actual["verify"] == (60.0, 1, "failed")
     assert actual["rollback_redeploy"] == (700.0, 1, "succeeded")
     assert hop.ponr == "no"
+    assert "2024.1 → 2024.2 taken back: " in html(report), "in the picture of the way"
 
 
 def test_an_attempt_whose_end_was_lost_and_the_controller_that_found_it(begin: Begin) -> None:
@@ -133,6 +134,19 @@ def test_no_secret_and_no_markup_from_elsewhere(begin: Begin) -> None:
     row = next(line for line in md.splitlines() if line.startswith("| upgrade 1 |"))
     assert len([part for part in row.replace("\\|", "").split("|") if part.strip()]) == 5
     assert json.loads(document)["moves"][-1]["who"] == HOSTILE
+
+
+def test_planned_times_are_those_that_could_be_known_when_the_run_began(begin: Begin) -> None:
+    run = begin()
+    run.attempt(State.PREFLIGHT, 1000)
+    planned = gather(run.site).hops[0].stages[0]
+    assert (planned.name, planned.source, planned.actual) == ("preflight", "baseline", 1000.0)
+    run.journal.move(0, Event.TAKE_BACK, actor="anna", reason="another day")
+    run.journal.end_run(RunState.ABORTED, "anna", "another day")
+    plan = plan_of(run.journal, [("2024.1", "2024.2")])
+    newer = run.journal.begin_run(plan.document(), plan.sha256, "anna", [("2024.1", "2024.2")])
+    assert gather(run.site, newer).hops[0].stages[0].source == "history"
+    assert gather(run.site, run.id).hops[0].stages[0] == planned
 
 
 def test_evidence_is_compared_with_what_was_recorded(begin: Begin) -> None:

@@ -66,6 +66,8 @@ def escaped(text: str) -> str:
 
 def _code(text: str, *, in_table: bool = False) -> str:
     told = visible(text)
+    if in_table and "\\|" in told:
+        return escaped(text)  # in a cell no code span can hold a backslash before a bar
     longest = max((len(run) for run in re.findall(r"`+", told)), default=0)
     fence = "`" * (longest + 1)
     pad = " " if told.startswith("`") or told.endswith("`") or not told.strip() else ""

@@ -51,10 +51,9 @@ def _api(one: ApiDowntime, works: tuple[Work, ...]) -> ApiStory:
 def _away(outage: Outage, works: tuple[Work, ...]) -> Away:
     from upgrader.availability import during
 
-    named: dict[str, float] = {}
-    for share in during(outage, works):
-        name = f"{share.work.stage}: {share.work}"
-        named[name] = named.get(name, 0.0) + share.seconds
+    named = dict.fromkeys(f"{share.work.stage}: {share.work}" for share in during(outage, works))
+    remarks = ["may be this machine's own trouble with names"] if outage.ours else []
+    remarks += ["may have been longer: nobody asked just before or after"] if outage.edge else []
     return Away(
         api=outage.api,
         began=_text(outage.began),
@@ -63,7 +62,8 @@ def _away(outage: Outage, works: tuple[Work, ...]) -> Away:
         low=round(outage.low, 1),
         high=round(outage.high, 1),
         error=outage.error,
-        during=tuple(sorted(named, key=lambda name: -named[name])[:_MOST]),
+        during=tuple(named)[:_MOST],
+        remark="; ".join(remarks),
     )
 
 

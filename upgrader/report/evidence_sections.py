@@ -48,9 +48,10 @@ def apis(document: Document, report: Report) -> None:
 
 
 def _outage(away: Away) -> tuple[Cell, ...]:
+    remark = f" ({away.remark})" if away.remark else ""
     return (
         away.api, moment(away.began), moment(away.ended) or "not ended", f"{away.seconds:.1f}",
-        "; ".join(away.during) or "between two attempts", away.error[:200],
+        "; ".join(away.during) or "between two attempts", away.error[:200] + remark,
     )  # fmt: skip
 
 

@@ -206,7 +206,9 @@ class Away:
     high: float
     error: str
     during: tuple[str, ...]
-    """What was worked on meanwhile, the largest share first."""
+    """What was worked on meanwhile; first what went on when it went away."""
+    remark: str = ""
+    """What limits this: time in which nobody asked, a trouble of this machine."""
 
 
 @dataclass(frozen=True, slots=True)
