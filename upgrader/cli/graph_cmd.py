@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,18 +21,24 @@ def graph(
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON document.")] = False,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="As a Mermaid diagram.")] = False,
     dot: Annotated[bool, typer.Option("--dot", help="In the language of Graphviz.")] = False,
+    svg: Annotated[bool, typer.Option("--svg", help="As a picture.")] = False,
 ) -> None:
     """Show the releases and hops this tool knows, with what is known about them."""
     from upgrader.errors import UsageError
     from upgrader.graph import load_graph
 
-    if as_json + mermaid + dot > 1:
-        raise UsageError("Only one of --json, --mermaid and --dot.", next_command="upgrader graph", reason="usage")
+    if as_json + mermaid + dot + svg > 1:
+        raise UsageError(
+            "Only one of --json, --mermaid, --dot and --svg.", next_command="upgrader graph", reason="usage"
+        )
     document = graph_document(load_graph())
     if as_json:
         import json
 
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    if svg:
+        typer.echo(picture(document))
         return
     from upgrader.views.graph import dot_text, graph_page, mermaid_text
     from upgrader.views.terminal import show
@@ -40,6 +47,19 @@ def graph(
         typer.echo(mermaid_text(document) if mermaid else dot_text(document), nl=False)
         return
     show(graph_page(document), color=invocation(ctx).color)
+
+
+def picture(document: Mapping[str, Any]) -> str:
+    """The same releases, hops and skips as one SVG file."""
+    from upgrader.pictures import Edge, Release, release_graph
+
+    releases = [
+        Release(one["id"], one["codename"], "SLURP" if one["slurp"] else "", provisional=one["provisional"])
+        for one in document["releases"]
+    ]
+    edges = [Edge(hop["from"], hop["to"]) for hop in document["hops"]]
+    edges += [Edge(skip["from"], skip["to"], "skip") for skip in document["upstream_skips"]]
+    return release_graph(releases, edges, title=f"Release graph {document['graph_version']}")
 
 
 def graph_document(known: ReleaseGraph) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from html import escape
 
+from upgrader.pictures import STYLE
 from upgrader.report.as_markdown import visible
 from upgrader.report.blocks import (
     Callout,
@@ -90,7 +91,7 @@ def html_text(document: Document) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n"
+        f"<title>{title}</title>\n<style>{_STYLE}{STYLE}</style>\n</head>\n"
         f"<body>\n<main>\n<h1>{title}</h1>\n{body}\n</main>\n</body>\n</html>\n"
     )
 

@@ -1,4 +1,4 @@
-"""The report's pictures, out of its values."""
+"""The report's pictures, out of its values. They come without a style: the page has one for all of them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def path(report: Report) -> str:
             edges.append(Edge(hop.source, hop.target, "blocked", hop.state))
         else:
             edges.append(Edge(hop.source, hop.target, "path" if hop.began else "open", hop.state.replace("_", " ")))
-    return release_graph([Release(one, note=notes.get(one, "")) for one in ids], edges, title="The way of this run")
+    return release_graph(
+        [Release(one, note=notes.get(one, "")) for one in ids], edges, title="The way of this run", styled=False
+    )
 
 
 def _length(hop: HopStory) -> str:
@@ -74,7 +76,7 @@ def timeline(hop: HopStory) -> str:
         name = f"{crossed.stage} {crossed.number}" if counts[crossed.stage] > 1 else crossed.stage
         line = NoReturn(name, stamp(hop.ponr_at) - stamp(crossed.began), "point of no return passed")
     words = ("Before the upgrade", "The upgrade and after")
-    return hop_timeline(hop.name, bars, no_return=line, title=f"Hop {hop.name} as it was", words=words)
+    return hop_timeline(hop.name, bars, no_return=line, title=f"Hop {hop.name} as it was", words=words, styled=False)
 
 
 def _crossed(hop: HopStory, inside: list[AttemptStory]) -> AttemptStory | None:
@@ -105,7 +107,7 @@ def planned_and_actual(hop: HopStory) -> str:
         for one in hop.stages
         if one.actual is not None
     ]
-    return durations(rows, title=f"Hop {hop.name}: planned and actual") if rows else ""
+    return durations(rows, title=f"Hop {hop.name}: planned and actual", styled=False) if rows else ""
 
 
 def strip(report: Report) -> str:
@@ -123,7 +125,11 @@ def strip(report: Report) -> str:
     ]
     marks += [Mark(stamp(hop.ponr_at), "point of no return", True) for hop in report.hops if hop.ponr == "crossed"]
     return availability_strip(
-        [_row(one) for one in shown], begins=begins, ends=ends, marks=sorted(marks, key=lambda mark: mark.at)
+        [_row(one) for one in shown],
+        begins=begins,
+        ends=ends,
+        marks=sorted(marks, key=lambda mark: mark.at),
+        styled=False,
     )
 
 
