@@ -14,18 +14,18 @@ A stage that is under way is never stopped by the end of a window: nobody asks h
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from upgrader.estimates import Estimate, estimates, of, way_back, way_of
+from upgrader.estimates import BACK, Estimate, estimates, of, way_back, way_of
 from upgrader.states import INFO, AttemptState, Event, State
 from upgrader.window import Verdict, WindowRules, fits, frozen_at, moment, span
 
 if TYPE_CHECKING:
     from upgrader.config import Site
-    from upgrader.journal import Acceptance, HopRow, Journal, Snapshot
+    from upgrader.journal import Acceptance, EventRow, HopRow, Journal, Snapshot
 
 WINDOW = "window"
 """Name under which a person lets a hop, or with `-STAGE` one stage of it, begin outside the window."""
@@ -154,17 +154,25 @@ def _jumped(rules: WindowRules, clocks: Clocks, by_counting: Verdict) -> str:
 
 
 def remember(journal: Journal, snapshot: Snapshot, hop: HopRow) -> Memory:
-    """What counts for this hop, out of the journal's events."""
-    began, since = False, 0
-    for event in journal.events(kinds=("hop_moved", "attempt_finished")):
-        if event.run != hop.run:
-            continue
-        if event.kind == "hop_moved":
-            if event.hop == hop.index - 1 and event.data["to"] == State.HOP_DONE:
-                since = event.seq
-        elif event.hop == hop.index and event.data["stage"] in _CHANGING and not _without_trace(event.data):
-            began = True
-    return Memory(began, tuple(row for row in snapshot.acceptances if row.seq > since))
+    """What counts for this hop. Events are read only where the tables do not say it."""
+    tried = [row for row in journal.attempts(hop.run, hop.index) if row.stage.value in _CHANGING and row.finished_at]
+    began = any(row.state not in (AttemptState.VOID, AttemptState.UNKNOWN) for row in tried)
+    if not began and any(row.state is AttemptState.UNKNOWN for row in tried):
+        began = any(
+            not _without_trace(event.data)
+            for event in _events(journal, hop.run, hop.index, "attempt_finished")
+            if event.data["stage"] in _CHANGING
+        )
+    accepted = tuple(row for row in snapshot.acceptances if row.name.startswith(WINDOW))
+    if accepted and hop.index:
+        moves = _events(journal, hop.run, hop.index - 1, "hop_moved")
+        since = max((event.seq for event in moves if event.data["to"] == State.HOP_DONE), default=0)
+        accepted = tuple(row for row in accepted if row.seq > since)
+    return Memory(began, accepted)
+
+
+def _events(journal: Journal, run: str, hop: int, kind: str) -> Iterator[EventRow]:
+    return (event for event in journal.events(kinds=(kind,)) if (event.run, event.hop) == (run, hop))
 
 
 def _without_trace(data: Mapping[str, Any]) -> bool:
@@ -176,6 +184,8 @@ def clocks_of(journal: Journal) -> Clocks:
     """Now, by the journal's own clocks; counted on from when it was entered, where that was on this boot."""
     clock = journal.clock
     now = datetime.fromtimestamp(clock.wall_ns() / 1e9, UTC)
+    if journal.epoch < 0:  # it was opened to read
+        return Clocks(now)
     entered = [event for event in journal.events(kinds=("entered",)) if event.epoch == journal.epoch]
     if not entered or entered[-1].boot != clock.boot:
         return Clocks(now)
@@ -192,4 +202,5 @@ def opening(
         return Opening(wanted.value)
     memory = remember(journal, snapshot, hop)
     way = way_of(plan["hops"][hop.index])
-    return may_begin(site.window, wanted, hop.name, memory, estimates(site, plan), clocks_of(journal), way)
+    found = estimates(site, plan, only=[(hop.name, one) for one in (wanted.value, *BACK)])
+    return may_begin(site.window, wanted, hop.name, memory, found, clocks_of(journal), way)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -46,10 +46,15 @@ class Known:
     copies: Mapping[str, Sequence[Measured]] = field(default_factory=dict)
 
 
-def estimates(site: Site, plan: Plan | Mapping[str, Any]) -> tuple[Estimate, ...]:
-    """Every stage of every hop of the plan, and of its ways back, in order. Raises nothing for what cannot be read."""
+def estimates(
+    site: Site, plan: Plan | Mapping[str, Any], *, only: Collection[tuple[str, str]] | None = None
+) -> tuple[Estimate, ...]:
+    """Every stage of every hop of the plan, and of its ways back, in order. Raises nothing for what cannot be read.
+
+    `only`: (hop, stage) of those that are wanted.
+    """
     known = Known(samples(site.state_dir, forks=site.forks), _of_staging(site), measured(site.state_dir))
-    return with_known(plan, known, forks=site.forks, soak=site.soak_seconds)
+    return with_known(plan, known, forks=site.forks, soak=site.soak_seconds, only=only)
 
 
 def for_plan_only(plan: Plan | Mapping[str, Any], *, forks: int = DEFAULT_FORKS, soak: int = 0) -> tuple[Estimate, ...]:
@@ -57,14 +62,22 @@ def for_plan_only(plan: Plan | Mapping[str, Any], *, forks: int = DEFAULT_FORKS,
     return with_known(plan, Known(), forks=forks, soak=soak)
 
 
-def with_known(plan: Plan | Mapping[str, Any], known: Known, *, forks: int, soak: int) -> tuple[Estimate, ...]:
+def with_known(
+    plan: Plan | Mapping[str, Any],
+    known: Known,
+    *,
+    forks: int,
+    soak: int,
+    only: Collection[tuple[str, str]] | None = None,
+) -> tuple[Estimate, ...]:
     """Pure: the same plan and the same past give the same figures."""
     document = plan if isinstance(plan, Mapping) else plan.document()
-    return tuple(
-        _one(name, stage, size_of(document, hop, forks=forks, soak=soak), known)
-        for hop in document["hops"]
-        for name, stage in stages_of(hop)
-    )
+    found = []
+    for hop in document["hops"]:
+        size = size_of(document, hop, forks=forks, soak=soak)
+        wanted = [one for one in stages_of(hop) if only is None or one in only]
+        found += [_one(name, stage, size, known) for name, stage in wanted]
+    return tuple(found)
 
 
 def stages_of(hop: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -122,9 +135,10 @@ def _choices(hop: str, stage: str, known: Known) -> tuple[tuple[list[Sample], So
 def _measured(
     hop: str, stage: str, size: Size, rows: Sequence[Sample], source: Source, what: str, doubt: float
 ) -> Estimate:
-    factors = [_factor(row, stage, size) for row in rows]
+    now = replace(size, soak=0)
+    factors = [_factor(row, stage, now) for row in rows]
     scaled = [row.seconds * factor for row, factor in zip(rows, factors, strict=True)]
-    far = max(abs(math.log(_factor(row, row.stage, size))) for row in rows)
+    far = max(abs(math.log(_factor(row, row.stage, now))) for row in rows)
     found = robust(scaled, doubt=math.hypot(doubt, OTHER_SIZE * far))
     hosts = sorted({row.size.hosts for row in rows})
     note = what
@@ -137,7 +151,7 @@ def _measured(
 
 def _factor(row: Sample, stage: str, now: Size) -> float:
     """By the baseline's model: how much longer the stage takes on the planned cloud than the sample did."""
-    return expected(stage, replace(now, soak=0)) / expected(row.stage, replace(row.size, soak=0))
+    return expected(stage, now) / expected(row.stage, row.size)
 
 
 def _hosts(counts: Sequence[int]) -> str:

@@ -122,7 +122,7 @@ def _why(
     else:
         begun = f"{held}no window is open; the next opens {moment(first.begins, rules.zone)}"
     if later is None:
-        return f"{begun}; no window to come is long enough for {need}"
+        return f"{begun}; no window to come is long enough{'' if opened else f' for {need}'}"
     if later is first:
         return begun
     return f"{begun}; the next that is long enough opens {moment(later.begins, rules.zone)}"
