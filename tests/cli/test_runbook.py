@@ -179,6 +179,14 @@ def test_on_paper(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatc
     assert (tmp_path / "again.html").read_bytes() == first
 
 
+def test_the_window_of_the_site_counts_where_it_comes_once(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.site('[window]\nstart = "2026-12-05 22:00"\nlength = "8h"\ntimezone = "Europe/Berlin"\n')
+    assert place.run(str(place.plan_file), "--no-look") == 0
+    assert "Window: **2026-12-05 21:00 UTC (22:00 Europe/Berlin)**" in capsys.readouterr().out
+    assert place.run(str(place.plan_file), "--no-look", "--window", "2026-12-12T22:00") == 0
+    assert "Window: **2026-12-12 21:00 UTC (22:00 Europe/Berlin)**" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -202,6 +210,30 @@ def test_what_makes_no_sense_is_refused(
     monkeypatch.chdir(place.folder)
     assert place.run(*words) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_cloud_that_changed_is_drift(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a sandbox cloud, looked at by real Ansible: straight from site and target, then after a container changed."""
+    from upgrader.kolla.passwords import secret_values
+    from upgrader.sandbox.create import create_sandbox
+
+    site = load_site(create_sandbox(tmp_path / "cloud", hosts=(1, 1, 1)))
+    out, kept = tmp_path / "change.html", tmp_path / "change.plan.json"
+    assert main(["runbook", "--site", str(site.file), "--to", "2024.2", "--out", str(out)]) == 0
+    first = out.read_bytes()
+    secrets = secret_values(site.passwords)
+    assert len(secrets) > 10
+    assert not [secret for secret in secrets if secret.encode() in first]
+    assert main(["runbook", "--site", str(site.file), str(kept), "--out", str(out)]) == 0
+    assert out.read_bytes() == first
+    container = next(tmp_path.glob("cloud/hosts/*/containers/keystone.json"))
+    container.write_text(container.read_text().replace("2024.1", "2023.2"))
+    capsys.readouterr()
+    assert main(["runbook", "--site", str(site.file), str(kept), "--out", str(out)]) == 4
+    said = capsys.readouterr().err
+    assert "container keystone runs" in said
+    assert out.read_bytes() == first
 
 
 def test_faults_of_the_site_file_are_named(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,6 +49,10 @@ dir = "/srv/upgrader/toolchains"
 dir = "/srv/upgrader/state"
 [run]
 soak = "30min"
+[window]
+start = "sat 22:00"
+length = "8h"
+timezone = "Europe/Berlin"
 [[contacts]]
 name = "Anna Berg"
 role = "Change owner"

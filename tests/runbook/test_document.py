@@ -125,6 +125,10 @@ def test_a_window_that_is_too_short_is_told() -> None:
     assert "do NOT fit" not in made.render("md")
 
 
+def test_the_sites_own_rule_of_windows_is_told() -> None:
+    assert "Change windows of this site: every Sat 22:00 for 8 h, Europe/Berlin." in two_hops().render("md")
+
+
 def test_contacts_come_in_the_order_of_escalation() -> None:
     text = two_hops().render("md")
     rows = re.findall(r"^\| (\d) \| ([^|]+) \|", text, re.MULTILINE)

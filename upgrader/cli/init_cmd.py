@@ -225,6 +225,17 @@ dir = "state"              # the journal; has to be on a local disk
 # What no probe can find out; upgrader check names the question and the word to put here.
 # clients_use_volumev3 = false
 
+# [runbook]
+# templates = "runbook"    # your own texts of the change document; files of the same name win
+# language = "de"          # what the translation lacks is English
+# logo = "logo.svg"        # PNG, JPEG or SVG
+
+# [[contacts]]             # once for each, in the order of the escalation
+# name = "Anna Berg"
+# role = "Change owner"
+# phone = "+49 69 5550 101"
+# mail = "anna.berg@example.org"
+
 [window]
 # When the cloud may be changed: no backup, queue migration or upgrade begins outside, or if it would not fit.
 # start = "22:00"          # of every day, of the days below; or once: "2026-12-05 22:00"

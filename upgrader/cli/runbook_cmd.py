@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from upgrader.runbook.document import Document
     from upgrader.runbook.render import Format
     from upgrader.runbook.templates import Templates
+    from upgrader.runbook.times import Opening
 
 app = verb_app()
 _SUFFIXES = {".md": "md", ".markdown": "md", ".html": "html", ".htm": "html"}
@@ -172,7 +173,7 @@ def _keep(plan: Plan, out: Path | None) -> str:
 def _document(plan: Plan, site: Site | None, window: list[str], plan_file: str, change: str) -> Document:
     from upgrader.estimates import estimates, for_plan_only
     from upgrader.runbook.build import Given, document
-    from upgrader.runbook.times import opening_of
+    from upgrader.runbook.past import past_downtimes
 
     if len(window) > len(plan.hops):
         raise UsageError(
@@ -182,11 +183,32 @@ def _document(plan: Plan, site: Site | None, window: list[str], plan_file: str, 
     given = Given(
         estimates=estimates(site, plan) if site else for_plan_only(plan),
         journal=_head(site),
-        openings=tuple(opening_of(text) for text in window),
+        openings=tuple(_opening(text, site) for text in window) or _own_opening(site),
+        downtimes=past_downtimes(site, plan) if site else {},
         plan_file=plan_file,
         change=change,
     )
     return document(plan, site, given)
+
+
+def _opening(text: str, site: Site | None) -> Opening:
+    """A window as it was typed; zone and length by default those of the site's [window]."""
+    from upgrader.runbook.times import opening_of
+
+    rules = site.window if site else None
+    return opening_of(text, rules.zone, rules.length_seconds) if rules else opening_of(text)
+
+
+def _own_opening(site: Site | None) -> tuple[Opening, ...]:
+    """A window of the site that comes once is the first hop's; of one that comes again nobody knows which is meant."""
+    from datetime import datetime
+
+    from upgrader.runbook.times import Opening
+
+    rules = site.window if site else None
+    if rules is None or not isinstance(rules.start, datetime):
+        return ()
+    return (Opening(rules.start, rules.length_seconds, rules.zone),)
 
 
 def _head(site: Site | None) -> JournalHead:

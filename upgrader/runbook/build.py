@@ -25,6 +25,7 @@ from upgrader.runbook.draw import draw_hop, draw_path
 from upgrader.runbook.go import go_list
 from upgrader.runbook.stages import stage_pages
 from upgrader.runbook.times import Opening, placed
+from upgrader.window import schedule
 
 if TYPE_CHECKING:
     from upgrader.config import Site
@@ -103,6 +104,7 @@ def _site(plan: Plan, site: Site | None) -> SitePage:
         offbox=site.offbox is not None,
         backup_hours=f"{site.backup_max_age / 3600:g}",
         soak_seconds=site.soak_seconds,
+        window=schedule(site.window) if site.window else "",
     )
 
 

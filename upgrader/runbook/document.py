@@ -188,6 +188,8 @@ class SitePage:
     offbox: bool = False
     backup_hours: str = "24"
     soak_seconds: int = 0
+    window: str = ""
+    """The rule of the site's change windows, in words; empty: it has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ turned into HTML with raw HTML switched off.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -46,6 +46,7 @@ class _Press:
     kind: Format
     typist: Typist
     logo: str
+    _titles: dict[tuple[object, ...], str] = field(default_factory=dict)
 
     @cached_property
     def _prose(self) -> Environment:
@@ -114,7 +115,10 @@ class _Press:
 
     def _title(self, name: str, **more: Any) -> Any:
         """First line of a fragment, without its `#`; Markdown that is shown as text."""
-        first = self._raw(name, **more).partition("\n")[0].lstrip("# ").strip()
+        key = (name, *(id(value) for value in more.values()))  # they live as long as the document
+        if key not in self._titles:
+            self._titles[key] = self._raw(name, **more).partition("\n")[0].lstrip("# ").strip()
+        first = self._titles[key]
         return Markup(self._markdown.renderInline(first)) if self.kind == "html" else Markup(first)  # noqa: S704
 
     def _body(self, name: str, level: int, more: dict[str, Any]) -> str:
