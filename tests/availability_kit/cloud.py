@@ -37,6 +37,12 @@ class Port:
     location: str = ""
     keystone: bool = False
     chunked: bool = False
+    lasting: bool = True
+    """Connections may stay, where the client wants that."""
+    mute: bool = False
+    """Connections that served once serve no more, without being closed."""
+    greeted: int = 0
+    """Connections accepted."""
     asked: list[bytes] = field(default_factory=list)
     listener: socket.socket | None = None
 
@@ -121,6 +127,8 @@ class Cloud:
                 with self._lock:
                     if key.data is None:
                         self._woken.recv(64)
+                    elif isinstance(key.data, tuple):
+                        self._again(*key.data)
                     elif key.data.listener is key.fileobj:
                         self._accept(key.data)
 
@@ -133,30 +141,47 @@ class Cloud:
         if port.mode == "hang":
             self._held.append(stream)
             return
+        port.greeted += 1
         stream.setblocking(True)
         stream.settimeout(2)
+        stays = False
         try:
             if self._context is not None:
                 stream = self._context.wrap_socket(stream, server_side=True)
-            self._talk(port, stream)
+            stays = self._talk(port, stream)
         except OSError:
             pass
-        finally:
+        if stays:
+            self._poll.register(stream, selectors.EVENT_READ, (port, stream))
+        else:
             stream.close()
 
-    def _talk(self, port: Port, stream: socket.socket) -> None:
+    def _again(self, port: Port, stream: socket.socket) -> None:
+        stays = False
+        try:
+            if port.mute:
+                stays = bool(stream.recv(65536))
+            elif port.listener is not None:
+                stays = self._talk(port, stream)
+        except OSError:
+            pass
+        if not stays:
+            self._poll.unregister(stream)
+            stream.close()
+
+    def _talk(self, port: Port, stream: socket.socket) -> bool:
         if port.mode == "reset":
             stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-            return
+            return False
         if port.mode == "banner":
             stream.sendall(b"220 mail.example.org ESMTP\r\n\r\n")
-            return
+            return False
         head, _, body = b"", b"", b""
         data = b""
         while b"\r\n\r\n" not in data:
             more = stream.recv(65536)
             if not more:
-                return
+                return False
             data += more
         head, _, body = data.partition(b"\r\n\r\n")
         wanted = int(head.lower().partition(b"content-length:")[2].split(b"\r")[0] or 0) if b"ontent-" in head else 0
@@ -169,9 +194,12 @@ class Cloud:
         elif port.mode == "cut":
             stream.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
         else:
-            stream.sendall(self._answer(port, head, body))
+            stays = port.lasting and b"Connection: keep-alive" in head
+            stream.sendall(self._answer(port, head, body, stays=stays))
+            return stays
+        return False
 
-    def _answer(self, port: Port, head: bytes, body: bytes) -> bytes:
+    def _answer(self, port: Port, head: bytes, body: bytes, *, stays: bool) -> bytes:
         status, more, content = port.status, "", b'{"versions": []}'
         if port.mode not in ("up", "closed"):
             status = int(port.mode)
@@ -184,7 +212,8 @@ class Cloud:
             length = "Transfer-Encoding: chunked\r\n"
             half = len(content) // 2
             content = b"%x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n" % (half, content[:half], len(content) - half, content[half:])
-        return f"HTTP/1.1 {status} Whatever\r\n{length}{more}Connection: close\r\n\r\n".encode() + content
+        close = "" if stays else "Connection: close\r\n"
+        return f"HTTP/1.1 {status} Whatever\r\n{length}{more}{close}\r\n".encode() + content
 
     def _keystone(self, head: bytes, body: bytes) -> tuple[int, str, bytes]:
         if head.startswith(b"POST"):

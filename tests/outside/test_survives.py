@@ -1,4 +1,4 @@
-"""Controller and supervisor are killed, an API is really taken away meanwhile: the probe goes on, tells of it, and ends.
+"""Controller and supervisor are killed, an API is taken away meanwhile: the probe goes on, tells of it, and ends.
 
 What it reports is held against the log of the server that was taken away.
 """

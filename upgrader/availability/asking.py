@@ -1,5 +1,9 @@
 """Asks every API in its interval, on one thread and one poll, and tells each answer to whoever records it.
 
+Every question has a connection of its own, as a client's has. Only over TLS, whose greeting costs more than all the
+rest, a connection serves for a few seconds; whatever goes wrong on one that was used before is no verdict: the question
+is put again on a fresh one, and that is judged.
+
 Questions do not wait for each other: an API that does not answer is asked again while the last question still hangs,
 as other clients would. When this process itself could not run for a while, what it missed is no API's fault.
 """
@@ -10,7 +14,7 @@ import heapq
 import select
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from upgrader.availability.address import Address, Names, address_of, redirected
@@ -20,6 +24,10 @@ from upgrader.availability.records import Answer, Api
 
 STALLED = 1.0
 """Seconds by which this process may wake late before it no longer blames an API for what it did not hear."""
+KEPT = 5.0
+"""Seconds for which a TLS connection serves: so late at most is seen what only new connections suffer from."""
+_IMPATIENCE = 1.0
+"""Seconds after which a question on a used connection is put again on a fresh one."""
 _REDIRECTS = 4
 _REDIRECTED = frozenset((301, 302, 303, 307, 308))
 _EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLET
@@ -52,7 +60,9 @@ class _Question:
     redirects: int = 0
     over: bool = False
     fd: int = -1
-    followed: list[str] = field(default_factory=list)
+    sent: bytes = b""
+    used: bool = False
+    """It was put on a connection that had served before."""
 
 
 class Asking:
@@ -74,7 +84,10 @@ class Asking:
         self._names = names or Names(timeout)
         self._poll = select.epoll()
         self._open: dict[int, _Question] = {}
-        self._deadlines: list[tuple[float, int, _Question]] = []
+        self._deadlines: list[tuple[float, int, _Question, bool]] = []
+        """(when, tie-breaker, question, whether that is its end: otherwise only the end of a used connection)."""
+        self._kept: dict[str, Exchange] = {}
+        """API → connection that serves it."""
         self._count = 0
         self._most = max(2, int(timeout / interval) + 2)
         self.asked: list[Asked] = []
@@ -97,7 +110,7 @@ class Asking:
             one = Asked(number, api, kind)
             if kind == "document":
                 one.address = address_of(api.url)
-                one.request = request(one.address)
+                one.request = request(one.address, keep=one.address.tls)
             one.due = grid
             if (old := before.get(api.name)) is not None:
                 one.due, one.silenced = old.due, old.silenced
@@ -106,6 +119,12 @@ class Asking:
         for question in list(self._open.values()):
             self._drop(question)
         self._deadlines.clear()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        for exchange in self._kept.values():
+            exchange.close()
+        self._kept.clear()
 
     def ask(self) -> None:
         """Begin the questions that are due."""
@@ -130,9 +149,21 @@ class Asking:
         assert address is not None  # noqa: S101
         asking = _Question(one, now, address)
         one.open += 1
+        self._due(asking, now + self._timeout, final=True)
+        kept = self._kept.pop(one.api.name, None) if one.kind != "token" else None
+        if kept is None or now - kept.opened > KEPT:
+            if kept is not None:
+                kept.close()
+            self._send(asking, sent)
+            return
+        asking.exchange, asking.sent, asking.used, asking.fd = kept, sent, True, kept.fd
+        self._open[kept.fd] = asking
+        self._due(asking, now + min(_IMPATIENCE, self._timeout / 2), final=False)
+        self._follow(asking, kept.again(sent))
+
+    def _due(self, question: _Question, when: float, *, final: bool) -> None:
         self._count += 1
-        heapq.heappush(self._deadlines, (now + self._timeout, self._count, asking))
-        self._send(asking, sent)
+        heapq.heappush(self._deadlines, (when, self._count, question, final))
 
     def _send(self, question: _Question, sent: bytes) -> None:
         found = self._names.find(question.address.host, question.address.port)
@@ -144,7 +175,9 @@ class Asking:
         if why:
             self._finish(question, Outcome(trouble=f"name {why}"))
             return
-        question.exchange = Exchange(question.address, places, sent, self._tls(question.address))
+        keep = question.address.tls and question.asked.kind != "token" and not question.redirects
+        question.exchange = Exchange(question.address, places, sent, self._tls(question.address), keep=keep)
+        question.exchange.opened = self._clock()
         self._follow(question, question.exchange.start())
 
     def _tls(self, address: Address) -> ssl.SSLContext | None:
@@ -187,8 +220,24 @@ class Asking:
             return
         self._open.pop(question.fd, None)
         question.fd = -1
+        if outcome is not None and outcome.trouble and question.used:
+            self._afresh(question)
+            return
+        if exchange is not None and exchange.kept:
+            self._keep(question.asked.api.name, exchange)
         if outcome is not None and not self._redirect(question, outcome):
             self._finish(question, outcome)
+
+    def _keep(self, name: str, exchange: Exchange) -> None:
+        if (other := self._kept.get(name)) is not None:
+            other.close()
+        self._kept[name] = exchange
+
+    def _afresh(self, question: _Question) -> None:
+        """A used connection did not serve: that is no verdict, a fresh one has to."""
+        self._abandon(question)
+        question.used = False
+        self._send(question, question.sent)
 
     def _redirect(self, question: _Question, outcome: Outcome) -> bool:
         """Ask where the answer sends its client. A password is sent to no other place than the one it is for."""
@@ -200,14 +249,18 @@ class Asking:
         except ValueError:
             return False
         question.redirects += 1
+        question.used = False
         self._send(question, request(question.address))
         return True
 
     def _expire(self) -> None:
         now = self._clock()
         while self._deadlines and self._deadlines[0][0] <= now:
-            _, _, question = heapq.heappop(self._deadlines)
-            if not question.over:
+            _, _, question, final = heapq.heappop(self._deadlines)
+            if not final:
+                if question.used and not question.over:
+                    self._afresh(question)
+            elif not question.over:
                 self._abandon(question)
                 self._finish(question, Outcome(trouble=f"timeout no answer within {self._timeout:g} s"))
         # finished ones at the front are of no use any more
@@ -216,7 +269,7 @@ class Asking:
 
     def _stalled(self) -> None:
         """This process slept through its questions: what happened to them cannot be told."""
-        for _, _, question in self._deadlines:
+        for _, _, question, _ in self._deadlines:
             if not question.over:
                 self._abandon(question)
                 self._finish(question, Outcome(trouble="local this machine was too busy to listen", ours=True))
@@ -281,14 +334,15 @@ class Asking:
     @property
     def earliest(self) -> float:
         """When the oldest question under way began; infinite when there is none."""
-        return min((question.began for _, _, question in self._deadlines if not question.over), default=float("inf"))
+        return min((question.began for _, _, question, _ in self._deadlines if not question.over), default=float("inf"))
 
     def next_due(self) -> float:
         return min((one.due for one in self.asked if not one.silenced), default=self._clock() + self._interval)
 
     def close(self) -> None:
-        for _, _, question in self._deadlines:
+        for _, _, question, _ in self._deadlines:
             if not question.over:
                 self._drop(question)
         self._deadlines.clear()
+        self._hang_up()
         self._poll.close()

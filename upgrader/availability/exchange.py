@@ -53,12 +53,14 @@ class Outcome:
         return match[1].decode("latin-1").strip() if match else ""
 
 
-def request(address: Address, method: str = "GET", headers: str = "", body: bytes = b"") -> bytes:
-    """The bytes of a question. `headers`: further lines, each with its line end."""
+def request(
+    address: Address, method: str = "GET", headers: str = "", body: bytes = b"", *, keep: bool = False
+) -> bytes:  # fmt: skip
+    """The bytes of a question. `headers`: further lines, each with its line end; `keep`: the connection may stay."""
     length = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
     return (
         f"{method} {address.path} HTTP/1.1\r\nHost: {address.authority}\r\nUser-Agent: upgrader-availability\r\n"
-        f"Accept: application/json\r\nConnection: close\r\n{headers}{length}\r\n"
+        f"Accept: application/json\r\nConnection: {'keep-alive' if keep else 'close'}\r\n{headers}{length}\r\n"
     ).encode() + body
 
 
@@ -66,7 +68,8 @@ class Exchange:
     """One question under way. `fd` is what to poll; `step` and `start` return an outcome once there is one."""
 
     __slots__ = (
-        "_address", "_connected", "_context", "_places", "_received", "_request", "_sent", "_socket", "fd", "polled",
+        "_address", "_connected", "_context", "_keep", "_places", "_received", "_request", "_sent", "_socket", "fd",
+        "opened", "polled",
     )  # fmt: skip
 
     def __init__(
@@ -75,6 +78,8 @@ class Exchange:
         places: Sequence[Where],
         sent: bytes,
         context: ssl.SSLContext | None,
+        *,
+        keep: bool = False,
     ) -> None:
         self._address = address
         self._places = list(places)
@@ -84,6 +89,9 @@ class Exchange:
         self._sent = 0
         self._received = b""
         self._connected = False
+        self._keep = keep
+        self.opened = 0.0
+        """For whoever keeps connections: when this one was begun."""
         self.fd = -1
         self.polled = False
         """The owner polls `fd`; not any more when a second place is tried, whatever number its descriptor has."""
@@ -105,6 +113,16 @@ class Exchange:
             if outcome is not None:
                 return outcome
         return Outcome(trouble="name no address", ours=True)
+
+    def again(self, sent: bytes) -> Outcome | None:
+        """Another question on the connection of one that was answered whole (see `kept`)."""
+        self._request, self._sent, self._received = sent, 0, b""
+        return self.step()
+
+    @property
+    def kept(self) -> bool:
+        """The last answer left the connection open, and the server said nothing against another question."""
+        return self._socket is not None
 
     def step(self) -> Outcome | None:
         """Go on as far as it goes without waiting."""
@@ -144,7 +162,8 @@ class Exchange:
             self._received += data
             outcome = self._answer(ended=not data)
             if outcome is not None:
-                return self._end(outcome)
+                lasting = self._keep and bool(data) and not outcome.trouble and _may_stay(outcome)
+                return outcome if lasting else self._end(outcome)
 
     def _answer(self, *, ended: bool) -> Outcome | None:
         """The whole answer, once it is there; trouble where it cannot become one."""
@@ -186,6 +205,10 @@ class Exchange:
             self._socket.close()
             self._socket = None
         self.fd = -1
+
+
+def _may_stay(outcome: Outcome) -> bool:
+    return outcome.head.startswith(b"HTTP/1.1") and outcome.header("Connection").lower() != "close"
 
 
 def _complete(head: bytes, body: bytes, *, ended: bool) -> bool:

@@ -81,7 +81,7 @@ class Keystone:
             return None
         address = address_of(f"{self.url}?nocatalog")
         lines = f"X-Auth-Token: {self._token}\r\nX-Subject-Token: {self._token}\r\n"
-        return address, request(address, headers=lines)
+        return address, request(address, headers=lines, keep=address.tls)
 
     def issued(self, outcome: Outcome, now: float) -> str:
         """Take the answer to `issue`. Returns why it is none; empty when a token was issued."""
