@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upgrader.database.contents import Contents, DumpDamaged, head_differences, read_contents
+from upgrader.database.contents import Contents, head_differences, read_contents
+from upgrader.database.unpacked import DumpDamaged
 
 END = "-- Dump completed on 2026-11-22 12:00:00\n"
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upgrader.database.contents import DumpDamaged
 from upgrader.database.dump_split import definition, name_in, pieces
 from upgrader.database.load_files import mydumper_plan, statements
+from upgrader.database.unpacked import DumpDamaged
 
 DUMP = b"""/*M!999999\\- enable the sandbox mode */
 -- MariaDB dump

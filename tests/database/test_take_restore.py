@@ -15,11 +15,11 @@ from tests.cloud_kit.facts import names
 from tests.cloud_kit.hosts import ADMIN_PASSWORD, PASSWORD, has_server
 from tests.cloud_kit.whole import SMILE, WholeCloud
 from upgrader.database.configuration import save_configuration
-from upgrader.database.contents import opened
 from upgrader.database.manifest import BackupSet, Manifest, now
 from upgrader.database.restore import restore
 from upgrader.database.services import database_users, switch
 from upgrader.database.take import take_parts
+from upgrader.database.unpacked import opened
 from upgrader.model import CloudFacts, Code, Finding
 from upgrader.probes.verify import look
 

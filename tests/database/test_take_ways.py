@@ -18,10 +18,10 @@ import pytest
 from tests.cloud_kit.hosts import ADMIN_PASSWORD, PASSWORD, has_server
 from tests.cloud_kit.whole import SMILE, WholeCloud
 from upgrader.database.configuration import save_configuration
-from upgrader.database.contents import opened
 from upgrader.database.manifest import BackupSet, Manifest, must_be_whole, now
 from upgrader.database.prove import prove
 from upgrader.database.take import Method, take_parts
+from upgrader.database.unpacked import opened
 from upgrader.model import CloudFacts, Code
 
 CI = os.environ.get("UPGRADER_CI") == "1"

@@ -24,14 +24,14 @@ from pathlib import Path
 
 from upgrader.database import manifest as parts
 from upgrader.database import questions
-from upgrader.database.contents import MYDUMPER, DumpDamaged, read_contents
+from upgrader.database.contents import MYDUMPER, read_contents
 from upgrader.database.dump_split import pieces
 from upgrader.database.load_client import must_have_space
-from upgrader.database.load_files import decompressed, widen
 from upgrader.database.load_tables import Loaded
 from upgrader.database.manifest import Manifest
 from upgrader.database.questions import databases, identifier, row_counts
 from upgrader.database.throwaway import Server
+from upgrader.database.unpacked import DumpDamaged, opened, widen
 from upgrader.errors import EnvironmentMissingError, UpgraderError
 from upgrader.model import Code, Finding
 
@@ -322,7 +322,7 @@ def _schema_files(files: Iterable[Path]) -> dict[str, str]:
     for path in files:
         name, marked, _ = path.name.partition("-schema.sql")
         if marked and name not in views:
-            with decompressed(path) as stream:
+            with opened(path) as stream:
                 made = [piece.text for piece in pieces(stream) if piece.kind == "table"]
             found[name] = made[0].decode(errors="replace") if made else ""
     return found

@@ -6,20 +6,15 @@ one line is held at a time. Knows the text of mariadb-dump and of mydumper, with
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import re
-import shutil
-import subprocess
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from upgrader.database.manifest import DumpFormat, TableContent
-from upgrader.errors import EnvironmentMissingError
+from upgrader.database.unpacked import DumpDamaged, opened
 from upgrader.facts.server import schema_heads
 
 GRANTS = "grants"
@@ -33,12 +28,7 @@ _TEXT = re.compile(rb"""^\(['"]([^'"]*)['"]""")
 _REPOSITORY = re.compile(rb"""^\(['"]([^'"]*)['"],.*,(\d+)\)$""", re.DOTALL)
 _END = b"-- Dump completed"
 _MODULUS = 1 << 256
-_LARGE = 1024 * 1024
 _VERSIONS = frozenset({"alembic_version", "migrate_version"})
-
-
-class DumpDamaged(Exception):  # noqa: N818 - a finding about a file, which its reader puts into words
-    """The dump is not whole or is not one; the message names the file."""
 
 
 @dataclass
@@ -59,57 +49,6 @@ def schema_of(path: Path) -> str:
     for suffix in _SUFFIXES:
         name = name.removesuffix(suffix)
     return name.removesuffix(".sql") if name.endswith(".sql") else ""
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
-    """The uncompressed bytes of a file as a stream. Raises DumpDamaged when its compression does not end as it should.
-
-    Raises EnvironmentMissingError where a .zst file is met without the program zstd.
-    """
-    # a program of its own unpacks beside us; small files are not worth a process
-    gzip_program = shutil.which("gzip") if path.suffix == ".gz" and path.stat().st_size > _LARGE else None
-    if path.suffix == ".zst" or gzip_program:
-        with _piped(path, gzip_program or _zstd(path)) as stream:
-            yield stream
-        return
-    with path.open("rb") if path.suffix != ".gz" else gzip.open(path, "rb") as plain:
-        try:
-            yield plain  # type: ignore[misc]  # both read bytes
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DumpDamaged(f"{path.name} is cut off or damaged: {error}") from None
-
-
-def _zstd(path: Path) -> str:
-    program = shutil.which("zstd")
-    if program is None:
-        raise EnvironmentMissingError(
-            f"{path.name} is compressed with zstd, which is not installed here.",
-            next_command="apt-get install --no-install-recommends zstd",
-            reason="zstd-missing",
-        )
-    return program
-
-
-@contextmanager
-def _piped(path: Path, program: str) -> Iterator[IO[bytes]]:
-    # its words come on a pipe that is read only after its end: they are one line
-    command = [program, "--decompress", "--stdout", "--quiet", "--", str(path)]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout is not None and process.stderr is not None  # noqa: S101 - pipes were asked for
-    whole = False
-    try:
-        yield process.stdout
-        whole = not process.stdout.read(1)
-    finally:
-        process.stdout.close()
-        if not whole:
-            process.kill()
-        words = process.stderr.read().decode(errors="replace").strip()
-        process.stderr.close()
-        code = process.wait()
-    if whole and code:
-        raise DumpDamaged(f"{path.name} is cut off or damaged: {words or f'{Path(program).name} ended with {code}'}")
 
 
 def read_contents(dump_format: DumpFormat, files: Iterable[Path]) -> Contents:

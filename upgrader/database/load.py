@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from upgrader.database import manifest as parts
-from upgrader.database.contents import MYDUMPER, DumpDamaged
+from upgrader.database.contents import MYDUMPER
 from upgrader.database.load_client import must_have_space
 from upgrader.database.load_tables import Load, Loaded
 from upgrader.database.manifest import Manifest, read_manifest
 from upgrader.database.physical import prepared, settings
 from upgrader.database.throwaway import PREFIX, Server, held, programs, sweep, throwaway
+from upgrader.database.unpacked import DumpDamaged
 from upgrader.durable import make_dir
 from upgrader.errors import UpgraderError
 

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from upgrader.database.load_client import Client, quoted
-from upgrader.database.load_files import widen
+from upgrader.database.unpacked import widen
 
 _PLAIN = re.compile(
     rb"(?:tiny|small|medium|big)?int\b|decimal\b|float\b|double\b|(?:var)?char\b|(?:tiny|medium|long)?text\b"

@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from upgrader.database.load_files import widen
 from upgrader.database.throwaway import Server
+from upgrader.database.unpacked import widen
 from upgrader.errors import EnvironmentMissingError, UpgraderError
 
 RESERVE_BYTES = 256 * 1024 * 1024

@@ -1,72 +1,12 @@
-"""Which files of a dump hold what, and their bytes uncompressed by a program beside this one."""
+"""Which files of a mydumper folder hold what, and the statements in one."""
 
 from __future__ import annotations
 
-import fcntl
-import shutil
-import subprocess
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
-from upgrader.database.contents import DumpDamaged
-from upgrader.errors import EnvironmentMissingError
-
-_PIPE_BYTES = 1024 * 1024
-_PROGRAMS = {".zst": (("zstd", "-dcq"),), ".gz": (("igzip", "-dc"), ("pigz", "-dc"), ("gzip", "-dc"))}
-_PACKAGES = {".zst": "zstd", ".gz": "gzip"}
-
-
-@contextmanager
-def decompressed(path: Path) -> Iterator[IO[bytes]]:
-    """The uncompressed bytes. Raises DumpDamaged when they were read to the end and the compression does not end right.
-
-    Raises EnvironmentMissingError where the program for the file's suffix is missing.
-    """
-    if path.suffix not in _PROGRAMS:
-        with path.open("rb") as plain:
-            yield plain
-        return
-    process = subprocess.Popen(
-        [*_program(path), "--", str(path)],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=_PIPE_BYTES,
-    )  # fmt: skip
-    assert process.stdout is not None and process.stderr is not None  # noqa: S101 - pipes were asked for
-    widen(process.stdout)
-    read_whole = False
-    try:
-        yield process.stdout
-        read_whole = not process.stdout.read(1)
-    finally:
-        process.stdout.close()
-        if not read_whole:
-            process.kill()
-        words = process.stderr.read().decode(errors="replace").strip()
-        process.stderr.close()
-        code = process.wait()
-    if code:
-        raise DumpDamaged(f"{path.name} is cut off or damaged: {words or f'exit code {code}'}")
-
-
-def widen(stream: IO[bytes] | int) -> None:
-    """Let the pipe hold more, so that its two ends wait less for each other; where that is not allowed, it does not."""
-    with suppress(OSError):
-        fcntl.fcntl(stream, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-
-
-def _program(path: Path) -> list[str]:
-    for name, option in _PROGRAMS[path.suffix]:
-        if found := shutil.which(name):
-            return [found, option]
-    package = _PACKAGES[path.suffix]
-    raise EnvironmentMissingError(
-        f"{path.name} is compressed, and {package} is not installed here.",
-        cloud="Nothing was restored.",
-        next_command=f"apt-get install --no-install-recommends {package}",
-        reason=f"{package}-missing",
-    )
+from upgrader.database.unpacked import DumpDamaged
 
 
 @dataclass

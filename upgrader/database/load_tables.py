@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from upgrader.database.contents import DumpDamaged, schema_of
+from upgrader.database.contents import schema_of
 from upgrader.database.dump_split import definition, pieces
 from upgrader.database.load_bulk import Bulk, charset_in, fields, fit, header_in, read_as
 from upgrader.database.load_client import CHECKS, Client, Stopped, must_have_space, quoted
-from upgrader.database.load_files import MydumperTable, decompressed, mydumper_plan, statements
+from upgrader.database.load_files import MydumperTable, mydumper_plan, statements
 from upgrader.database.throwaway import Server
+from upgrader.database.unpacked import DumpDamaged, opened
 from upgrader.errors import EnvironmentMissingError
 
 _LOOK_SECONDS = 0.3
@@ -179,7 +180,7 @@ class Load:
 
     def _files(self, client: Client, files: list[Path]) -> None:
         for path in files:
-            with decompressed(path) as stream:
+            with opened(path) as stream:
                 self._file(client, path, stream)
 
     def _file(self, client: Client, path: Path, stream: IO[bytes]) -> None:
@@ -222,7 +223,7 @@ class Load:
             if not self._claim(f"table {given.schema}.{given.name}"):
                 continue
             client.write(b"USE %s;\n" % quoted(given.schema))
-            with decompressed(given.definition) as stream:
+            with opened(given.definition) as stream:
                 made = [piece for piece in pieces(stream) if piece.kind in ("table", "session")]
             client.write(b"".join(piece.text for piece in made if piece.kind == "session"))
             text = next((piece.text for piece in made if piece.kind == "table"), b"")
@@ -231,7 +232,7 @@ class Load:
             table = self._begin(given.schema, given.name, text)
             table.quote = b'"'
             for path in given.rows:
-                with decompressed(path) as stream:
+                with opened(path) as stream:
                     while lines := stream.readlines(_SMALL_BYTES * 8):
                         if self._stop.is_set():
                             raise Stopped
@@ -312,5 +313,5 @@ def _drop(schema: str) -> bytes:
 
 
 def _read(path: Path) -> bytes:
-    with decompressed(path) as stream:
+    with opened(path) as stream:
         return stream.read()

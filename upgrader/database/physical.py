@@ -8,9 +8,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from upgrader.database.contents import DumpDamaged
 from upgrader.database.load_client import must_have_space
-from upgrader.database.load_files import decompressed
+from upgrader.database.unpacked import DumpDamaged, piped
 from upgrader.errors import EnvironmentMissingError, UpgraderError
 
 _LIMIT_SECONDS = 6 * 3600.0
@@ -28,7 +27,7 @@ def prepared(stream: Path, target: Path, programs_dir: Path | None, memory: str)
     unpack, prepare = (program(name, programs_dir) for name in ("mbstream", "mariadb-backup"))
     target.mkdir(mode=0o700)
     try:
-        with decompressed(stream) as plain:
+        with piped(stream) as plain:
             _run([unpack, "-x", "-C", str(target)], target, stdin=plain)
     except DumpDamaged as damage:
         raise _not_prepared(str(damage)) from None

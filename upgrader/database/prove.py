@@ -24,12 +24,13 @@ from upgrader import durable
 from upgrader.config import Site
 from upgrader.database import manifest as parts
 from upgrader.database.compare import Compared, compare, digest_findings, head_findings, row_findings
-from upgrader.database.contents import DumpDamaged, read_contents
+from upgrader.database.contents import read_contents
 from upgrader.database.key_proof import credential_findings, key_findings, repositories
 from upgrader.database.load import copied
 from upgrader.database.manifest import BackupSet, Manifest, ProofSummary, must_be_whole, now
 from upgrader.database.questions import databases
 from upgrader.database.throwaway import Server
+from upgrader.database.unpacked import DumpDamaged
 from upgrader.durable import failpoint
 from upgrader.errors import EnvironmentMissingError, UpgraderError
 from upgrader.model import Code, Finding

@@ -15,8 +15,9 @@ from typing import Any
 
 from upgrader.database import contents
 from upgrader.database import manifest as parts
-from upgrader.database.contents import Contents, DumpDamaged, head_differences, read_contents
+from upgrader.database.contents import Contents, head_differences, read_contents
 from upgrader.database.manifest import BackupSet, DumpFormat, sha256_of
+from upgrader.database.unpacked import DumpDamaged, opened
 from upgrader.facts.parse import Sections, sections
 from upgrader.facts.server import galera_facts, schema_heads
 from upgrader.model import CloudFacts, Code, Finding
@@ -196,11 +197,13 @@ def keep_stream(backup_set: BackupSet, arrived: Path, facts: Mapping[str, str], 
     """
     target = backup_set.folder / "database" / STREAM
     arrived.replace(target)
-    with contents.opened(target) as stream:
+    with opened(target) as stream:
         first = stream.read(len(_STREAM_MAGIC))
-        while stream.read(_CHUNK):
-            pass
+        plain = len(first)
+        while chunk := stream.read(_CHUNK):
+            plain += len(chunk)
     if not emulated and first != _STREAM_MAGIC:
         target.unlink()
         raise ValueError("it is no stream of mariabackup")
-    backup_set.record(parts.MARIABACKUP, [target], facts)
+    # so that a restore knows what room it needs before it stops anything
+    backup_set.record(parts.MARIABACKUP, [target], {**facts, "plain_bytes": str(plain)})

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from upgrader import durable
 from upgrader.database import manifest as parts
-from upgrader.database.contents import DumpDamaged, opened
 from upgrader.database.manifest import BackupSet, sha256_of
 from upgrader.database.take_databases import STREAM, keep_stream, missing
+from upgrader.database.unpacked import DumpDamaged, opened
 from upgrader.facts.parse import Sections, sections
 from upgrader.facts.plays import shown
 from upgrader.model import CloudFacts, Finding

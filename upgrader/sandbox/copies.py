@@ -15,8 +15,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from upgrader.database.contents import opened, read_contents
+from upgrader.database.contents import read_contents
 from upgrader.database.manifest import DATABASES, FERNET_KEYS, read_manifest
+from upgrader.database.unpacked import opened
 from upgrader.errors import UpgraderError
 from upgrader.sandbox import identity, schemas
 
