@@ -72,7 +72,7 @@ def test_during_a_run_it_says_where_it_is_and_what_to_type(begin: Begin) -> None
     run.journal.move(0, Event.SKIP, actor="engine", reason="no queue")
     report = run.report()
     assert report.ended == ""
-    assert report.outcome == "Under way: hop 1, 2024.1→2024.2: it is at hold_upgrade (no queue)."
+    assert report.outcome == "Under way: hop 1, 2024.1→2024.2: it is at hold upgrade (no queue)."
     assert report.todo[0].command == ("upgrader approve",)
     run.journal.move(0, Event.APPROVE, actor="anna", reason="go")
     run.journal.launched(run.journal.intend(0, State.UPGRADE, request_sha256="0" * 64).id, 1, "boot-1")
@@ -172,6 +172,16 @@ def test_evidence_is_compared_with_what_was_recorded(begin: Begin) -> None:
     assert states() == {"backup set, manifest": "gone"}
     todo = [one.what for one in run.report(Beside(digests=digests)).todo]
     assert "2024.1→2024.2: find out why the backup set, manifest is gone" in todo
+
+
+def test_a_diagnosis_is_named(begin: Begin) -> None:
+    run = begin()
+    name = run.attempt(State.PREFLIGHT, 5, AttemptState.FAILED, message="no room")
+    folder = run.site.state_dir / "diagnoses" / name
+    folder.mkdir(parents=True)
+    (folder / "diagnose-1.md").write_text("why")
+    found = [one for one in run.report().hops[0].evidence if one.what == "diagnosis of preflight 1"]
+    assert [(one.state, one.place) for one in found] == [("not recorded", str(folder / "diagnose-1.md"))]
 
 
 def test_images_of_the_look_of_an_attempt_come_first(begin: Begin) -> None:

@@ -15,9 +15,11 @@ from upgrader.facts.images import SEEN
 from upgrader.journal.rows import EventRow
 from upgrader.report.told import AttemptTold, HopTold
 from upgrader.report.values import Check, CheckState, Image, Images
+from upgrader.status_read import DIAGNOSES
 
 _MANIFEST, _PROOF, _IMAGES = "manifest.json", "proof.json", "images.json"
 """Files of a backup set, as `upgrader.database.manifest` names them."""
+_MOST_DIAGNOSES = 3
 _VERIFYING = ("verify", "finalize", "soak", "verify_old")
 
 
@@ -26,7 +28,10 @@ _VERIFYING = ("verify", "finalize", "soak", "verify_old")
 
 def evidence(state_dir: Path, hop: HopTold, digests: Mapping[str, str]) -> tuple[Check, ...]:
     """Everything that vouches for the hop. `digests`: folder of a set → digest of its manifest as recorded last."""
-    return (*_backup_checks(hop, digests), *_rehearsal_checks(hop), *_attempt_checks(state_dir, hop))
+    return (
+        *_backup_checks(hop, digests), *_rehearsal_checks(hop), *_attempt_checks(state_dir, hop),
+        *_diagnoses(state_dir, hop),
+    )  # fmt: skip
 
 
 def recorded_digests(events: Iterable[EventRow]) -> dict[str, str]:
@@ -111,6 +116,18 @@ def _attempt_checks(state_dir: Path, hop: HopTold) -> list[Check]:
             words,
         )
     ]
+
+
+def _diagnoses(state_dir: Path, hop: HopTold) -> list[Check]:
+    """What was written down of attempts that failed; the journal does not know of it."""
+    found = []
+    for one in hop.attempts:
+        try:
+            paths = sorted((state_dir / DIAGNOSES / one.id).glob("*.md"))
+        except OSError:
+            continue
+        found += [_file(f"diagnosis of {one.stage} {one.number}", path, "") for path in paths[-_MOST_DIAGNOSES:]]
+    return found
 
 
 def _tree_state(state_dir: Path, one: AttemptTold) -> CheckState:

@@ -30,6 +30,11 @@ def took(seconds: float | None) -> str:
     return "" if seconds is None else spoken(seconds)
 
 
+def unbroken(seconds: float) -> str:
+    """A length of time that stays on one line."""
+    return spoken(seconds).replace(" ", "\u00a0")
+
+
 def worded(text: str) -> Word:
     """A state or result in its own words."""
     return Word(text.replace("_", " "), TONES.get(text, ""))

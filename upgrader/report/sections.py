@@ -8,7 +8,7 @@ from upgrader.pictures import spoken
 from upgrader.report import drawn
 from upgrader.report.blocks import Cell, Code, Document, Piece, Word
 from upgrader.report.evidence_sections import apis, audit, evidence, images, people, reading, versions
-from upgrader.report.phrases import BACK, TONES, moment, short, took, worded
+from upgrader.report.phrases import BACK, TONES, moment, short, took, unbroken, worded
 from upgrader.report.values import AttemptStory, HopStory, Report, StageStory
 
 
@@ -182,7 +182,7 @@ def _told(hop: HopStory) -> list[Piece]:
 
 
 def _stage(one: StageStory) -> tuple[Cell, ...]:
-    reach = "" if one.low is None or one.high is None else f"{spoken(one.low)} to {spoken(one.high)}"
+    reach = "" if one.low is None or one.high is None else f"{unbroken(one.low)} to {unbroken(one.high)}"
     actual = took(one.actual)
     return (
         one.name.replace("_", " "), took(one.planned), reach, one.source, actual, str(one.attempts),

@@ -118,7 +118,11 @@ def _outcome(told: RunTold) -> str:
         return "Every hop is done."
     attempt = next((one for one in hop.attempts if one.finished is None), None)
     done = f"{hop.index} of {len(told.hops)} hops done; " if hop.index else ""
-    where = f"attempt {attempt.number} of {attempt.stage} is under way" if attempt else f"it is at {hop.state}"
+    where = (
+        f"attempt {attempt.number} of {attempt.stage} is under way"
+        if attempt
+        else f"it is at {hop.state.replace('_', ' ')}"
+    )
     why = f" ({hop.reason})" if hop.reason and not attempt else ""
     lead = "A person has to decide: " if told.state == "needs_attention" else "Under way: "
     return f"{lead}{done}hop {hop.index + 1}, {hop.name}: {where}{why}."
