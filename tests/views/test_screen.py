@@ -9,51 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upgrader.views.page import Span, cells
+from tests.screen_kit import Terminal
+from upgrader.views.page import Span
 from upgrader.views.screen import Screen
 
 WIDTH, HEIGHT = 30, 6
-_TOKEN = re.compile(r"\x1b\[\??([0-9;]*)([A-Za-z])|([^\x1b])", re.S)
 
 
 class Stream(io.StringIO):
     encoding = "utf-8"  # type: ignore[assignment]
-
-
-class Terminal:
-    """As much of a terminal as is used: positions, erasing, colours that are on."""
-
-    def __init__(self) -> None:
-        self.rows = [[(" ", "")] * WIDTH for _ in range(HEIGHT)]
-        self.row = self.column = 0
-        self.colour = ""
-
-    def feed(self, text: str) -> None:
-        for numbers, command, char in _TOKEN.findall(text):
-            if char:
-                self._put(char)
-            elif command == "H":
-                row, _, column = numbers.partition(";")
-                self.row, self.column = int(row) - 1, int(column) - 1
-            elif command == "K":
-                for column in range(self.column, WIDTH):
-                    self.rows[self.row][column] = (" ", "")
-            elif command == "J":
-                self.rows = [[(" ", "")] * WIDTH for _ in range(HEIGHT)]
-            elif command == "m":
-                self.colour = numbers
-            else:
-                assert command in "hl", command
-
-    def _put(self, char: str) -> None:
-        assert self.column + cells(char) <= WIDTH, "it would wrap"
-        self.rows[self.row][self.column] = (char, self.colour)
-        if cells(char) == 2:
-            self.rows[self.row][self.column + 1] = ("", self.colour)
-        self.column += cells(char)
-
-    def text(self) -> list[str]:
-        return ["".join(char for char, _ in row).rstrip() for row in self.rows]
 
 
 LINES = st.lists(
@@ -65,7 +29,7 @@ LINES = st.lists(
 @given(st.lists(LINES, min_size=1, max_size=5), st.booleans())
 def test_what_was_drawn_stands_there(screens: list[list[list[Span]]], color: bool):
     stream = Stream()
-    screen, terminal = Screen(stream, color=color), Terminal()
+    screen, terminal = Screen(stream, color=color), Terminal(WIDTH, HEIGHT)
     screen.open()
     for lines in screens:
         screen.draw(lines)
@@ -114,7 +78,7 @@ def test_the_screen_comes_back_once():
 @pytest.mark.parametrize("before", [[], [[Span("x" * WIDTH)]]])
 def test_a_line_as_wide_as_the_screen_keeps_its_last_character(before: list[list[Span]]):
     stream = Stream()
-    screen, terminal = Screen(stream, color=False), Terminal()
+    screen, terminal = Screen(stream, color=False), Terminal(WIDTH, HEIGHT)
     screen.draw(before)
     screen.draw([[Span("y" * WIDTH)]])
     screen.draw([[Span("y" * (WIDTH - 1))]])

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
@@ -117,7 +117,7 @@ def _screen(
 
     screen = Screen(sys.stdout, color=in_colour(sys.stdout, given.color))
     ending = _Ending()
-    with _quiet_keys(), _taken(screen):
+    with _taken(screen):
         size = shutil.get_terminal_size()
         while True:
             if size != (size := shutil.get_terminal_size()):
@@ -136,54 +136,63 @@ def _screen(
 @contextmanager
 def _taken(screen: Screen) -> Iterator[None]:
     """The screen is ours; however this ends, and while it is suspended, the terminal is as it was."""
+    keys = _Keys()
 
     def suspend(*_: object) -> None:
         screen.close()
+        keys.loud()
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTSTP)
-
-    def go_on(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTSTP)  # it stands here until it is continued; nothing happens without a shell
         signal.signal(signal.SIGTSTP, suspend)
+        keys.quiet()
         screen.open()
 
     def leave(number: int, _frame: object) -> NoReturn:
         raise SystemExit(128 + number)
 
     wanted: dict[signal.Signals, Callable[..., object]] = {
-        signal.SIGTSTP: suspend, signal.SIGCONT: go_on, signal.SIGTERM: leave, signal.SIGHUP: leave,
+        signal.SIGTSTP: suspend, signal.SIGTERM: leave, signal.SIGHUP: leave,
     }  # fmt: skip
     before = {number: signal.signal(number, action) for number, action in wanted.items()}
     try:
+        keys.quiet()
         screen.open()
         yield
     finally:
         with suppress(OSError, ValueError):  # the terminal is gone
             screen.close()
+        keys.loud()
         for number, action in before.items():
             signal.signal(number, action)
 
 
-@contextmanager
-def _quiet_keys() -> Iterator[None]:
-    """Keys that are typed do not show up in the middle of the screen."""
-    import termios
+class _Keys:
+    """Keys that are typed do not show up in the middle of the screen; Ctrl-C and Ctrl-Z still do what they do."""
 
-    try:
-        descriptor = sys.stdin.fileno()
-        if os.tcgetpgrp(descriptor) != os.getpgrp():
-            raise OSError
-        before = termios.tcgetattr(descriptor)
-    except (OSError, ValueError, termios.error):
-        yield
-        return
-    changed = termios.tcgetattr(descriptor)
-    changed[3] &= ~(termios.ECHO | termios.ICANON)
-    termios.tcsetattr(descriptor, termios.TCSADRAIN, changed)
-    try:
-        yield
-    finally:
-        with suppress(termios.error):
-            termios.tcsetattr(descriptor, termios.TCSAFLUSH, before)
+    def __init__(self) -> None:
+        self._before: list[Any] | None = None
+
+    def quiet(self) -> None:
+        import termios
+
+        try:
+            descriptor = sys.stdin.fileno()
+            if os.tcgetpgrp(descriptor) != os.getpgrp():
+                return  # in the background: to change the terminal would stop us
+            self._before = termios.tcgetattr(descriptor)
+            changed = termios.tcgetattr(descriptor)
+            changed[3] &= ~(termios.ECHO | termios.ICANON)
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, changed)
+        except (OSError, ValueError, termios.error):
+            self._before = None
+
+    def loud(self) -> None:
+        import termios
+
+        if self._before is not None:
+            with suppress(OSError, ValueError, termios.error):
+                termios.tcsetattr(sys.stdin.fileno(), termios.TCSAFLUSH, self._before)
+            self._before = None
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from upgrader.states import Ponr
+from upgrader.status import Verdict
 from upgrader.views.page import Columns, Line, Page, Piece, Ruled, Span, Tone, cells, draw
 from upgrader.views.plain import fit
 from upgrader.views.status import HEADLINES, age_seconds
@@ -23,6 +24,7 @@ _STAGE: dict[StageState, tuple[str, Tone]] = {
     "done": ("✓", "good"),
     "failed": ("✗", "bad"),
     "now": ("→", "strong"),
+    "interrupted": ("✗", "bad"),
     "waits": ("…", "warn"),
     "next": ("·", "dim"),
     "passed": ("–", "dim"),  # noqa: RUF001
@@ -157,9 +159,21 @@ def _going(page: Page, seen: Watched, width: int) -> None:
         rows.append(("now", Span(_task(seen.tasks.now), "strong"), _timed(seen)))
     elif pace.tempo and seen.tasks.step:
         rows.append(("now", Span(seen.tasks.step, "strong"), ""))
+    if not pace.tempo and not seen.over:
+        rows += _resting(seen)
     for label, first, rest_ in rows:
         page.line(Span(f"{_text(label):<6} ", "dim"), first, rest_, hang=7)
     _hosts(page, seen)
+
+
+def _resting(seen: Watched) -> Iterator[tuple[Piece, ...]]:
+    """Why nothing is under way."""
+    attempt = seen.report.attempt
+    if attempt is not None and seen.report.verdict is Verdict.INTERRUPTED:
+        where = f' at "{attempt.task or attempt.step}"' if attempt.task or attempt.step else ""
+        yield "last", f"{attempt.stage} was interrupted{where}", ""
+    elif seen.report.reason:
+        yield "why", seen.report.reason, ""
 
 
 def _text(piece: Piece) -> str:

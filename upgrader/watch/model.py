@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from upgrader.status import ENDED, Report, Verdict
 
-StageState = Literal["done", "failed", "now", "waits", "next", "passed"]
+StageState = Literal["done", "failed", "now", "interrupted", "waits", "next", "passed"]
 Tempo = Literal["", "usual", "unknown", "slow", "stalled"]
 Level = Literal["info", "warn", "bad"]
 

@@ -22,8 +22,8 @@ from upgrader.estimates import Estimate, estimates, of
 from upgrader.journal import AttemptRow, EventRow, HopRow, Journal, Snapshot, open_journal
 from upgrader.journal.place import exists
 from upgrader.states import Ponr
-from upgrader.status import Report, Seen
-from upgrader.status_read import OBSERVED, gather, last_seen, report_of
+from upgrader.status import Report, Seen, Verdict
+from upgrader.status_read import OBSERVED, gather, last_seen, report_of, standing
 from upgrader.watch.attempt import Following
 from upgrader.watch.insights import insights
 from upgrader.watch.model import Api, Hosts, Pace, Watched
@@ -101,17 +101,20 @@ class Watcher:
             hop = snapshot.hop
             if snapshot.last_seq != self._known.seq or snapshot.lineage != self._known.lineage:
                 self._known = self._read(journal, snapshot, hop)
+            window = standing(self.site, journal, snapshot, self._known.plan)
         if snapshot.run is None or hop is None:
-            return Watched(self._at(), report_of(self.site, snapshot, self._known.plan, None, self._cloud()))
+            return Watched(self._at(), report_of(self.site, snapshot, self._known.plan, None, self._cloud(), window))
         following = self._follow(snapshot)
         flying = following.in_flight(snapshot.attempt) if following and snapshot.attempt else None
-        report = report_of(self.site, snapshot, self._known.plan, flying, self._cloud())
+        report = report_of(self.site, snapshot, self._known.plan, flying, self._cloud(), window)
         return self._watched(snapshot, hop, report, following)
 
     def _watched(self, snapshot: Snapshot, hop: HopRow, report: Report, following: Following | None) -> Watched:
         known = self._known
         found = self._estimated(hop.run, known)
         lines = stage_lines(hop, known.rows, known.plan, found)
+        if report.verdict is Verdict.INTERRUPTED:
+            lines = tuple(replace(line, state="interrupted") if line.state == "now" else line for line in lines)
         seen = Watched(self._at(), report, lines)
         if following is not None:
             seen = replace(seen, hosts=following.hosts, tasks=following.tasks)

@@ -12,7 +12,7 @@
     "aborted": ["ABORTED", "warn"], "superseded": ["SUPERSEDED", "warn"],
   };
   const STAGES = {
-    done: ["✓", "done", "good"], failed: ["✗", "failed", "bad"], now: ["→", "now", ""],
+    done: ["✓", "done", "good"], failed: ["✗", "failed", "bad"], now: ["→", "now", ""], interrupted: ["✗", "interrupted", "bad"],
     waits: ["…", "waits", "warn"], next: ["·", "to come", ""], passed: ["–", "not needed", ""],
   };
   const MARKS = { info: ["·", "", ""], warn: ["!", "caution", "warn"], bad: ["✗", "serious", "bad"] };
@@ -100,7 +100,10 @@
         return row;
       });
     }
-    put("rest", active ? "" : status.run ? status.reason || "Nothing is under way." : "No run is open.");
+    const last = status.attempt && status.verdict === "interrupted" ? status.attempt : null;
+    const at = last && (last.task || last.step) ? ` at “${last.task || last.step}”` : "";
+    put("rest", active ? "" : !status.run ? "No run is open." : last ? `${last.stage} was interrupted${at}; nothing of it is known to run.`
+      : status.reason || "Nothing is under way.");
     show("rest", !active);
     const due = !["running", "done"].includes(status.verdict) && status.choices.length > 0;
     show("choices", due);
