@@ -10,7 +10,7 @@ import pytest
 from tests.engine_kit.place import a_hop, graph, site_of
 from upgrader.context import AttemptContext
 from upgrader.database import manifest as parts
-from upgrader.database.manifest import BackupSet, Manifest, now
+from upgrader.database.manifest import BackupSet, Manifest, now, sha256_of
 from upgrader.model import AttemptRequest, Plan, StageOutcome
 from upgrader.rehearsal.path import Job
 from upgrader.rehearsal.programs import RehearsalCanceled
@@ -82,6 +82,7 @@ def test_a_passed_rehearsal_leaves_its_report(tmp_path: Path, monkeypatch: pytes
     assert place.built == ["2024.2", "2025.1"]
     facts = dict(outcome.facts)
     assert facts["rehearsal"] == job.folder.name and Path(facts["rehearsal_report"]).is_file()
+    assert facts["rehearsal_report_sha256"] == sha256_of(Path(facts["rehearsal_report"]))
     warned = [finding.id for finding in outcome.findings]
     assert warned == ["not-rehearsed-grafana"], "a database without a version table is named, and asks for nothing"
 
