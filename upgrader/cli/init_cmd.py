@@ -221,6 +221,15 @@ dir = "state"              # the journal; has to be on a local disk
 # forks = 10               # hosts that Ansible works on at the same time
 # max_attempts = 5         # attempts of one stage before a human is asked
 
+# [availability]           # the public APIs are asked by a process of its own while a hop can take them away
+# keystone = "https://cloud.example.org:5000"   # without it: the address in Keystone's own catalogue
+# interval = "500ms"       # between two questions to one API
+# timeout = "5s"           # so long without an answer is away
+# token_interval = "5s"    # tokens cost Keystone more than the rest
+# ca_file = "ca.crt"       # besides the system's authorities
+# [availability.endpoints] # more to ask, or another address for a service of the catalogue
+# dashboard = "https://cloud.example.org/"
+
 [answers]
 # What no probe can find out; upgrader check names the question and the word to put here.
 # clients_use_volumev3 = false
