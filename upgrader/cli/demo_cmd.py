@@ -50,7 +50,8 @@ def demo(
     _say(f"Three hops, killed once and resumed: {round(time.monotonic() - began)} s.")
     _taken_back(home.with_name(home.name + "-back"))
     seconds = round(time.monotonic() - began)
-    _say(f"\nDone in {seconds} s. Look around:  upgrader --site {home} status   ·   … history --verify")
+    there = f"upgrader --site {home / 'site'}"
+    _say(f"\nDone in {seconds} s. Look around:  {there} status   ·   … report   ·   … history --verify")
 
 
 def _three_hops(home: Path) -> None:
