@@ -221,13 +221,17 @@ dir = "state"              # the journal; has to be on a local disk
 # forks = 10               # hosts that Ansible works on at the same time
 # max_attempts = 5         # attempts of one stage before a human is asked
 
-# [availability]           # the public APIs are asked by a process of its own while a hop can take them away
+[availability]
+# A process of its own asks the public APIs while a hop can take them away: upgrader availability
+# enabled = true
 # keystone = "https://cloud.example.org:5000"   # without it: the address in Keystone's own catalogue
 # interval = "500ms"       # between two questions to one API
 # timeout = "5s"           # so long without an answer is away
 # token_interval = "5s"    # tokens cost Keystone more than the rest
 # ca_file = "ca.crt"       # besides the system's authorities
-# [availability.endpoints] # more to ask, or another address for a service of the catalogue
+
+[availability.endpoints]
+# More to ask, or another address for a service of the catalogue.
 # dashboard = "https://cloud.example.org/"
 
 [answers]
