@@ -220,7 +220,7 @@ def test_every_key_of_a_site_is_explained_by_init(upgrader: Upgrader, kolla: Pat
     from upgrader import config
 
     source = inspect.getsource(config._build)
-    for key in ("engine_command", "extra_vars", "wheelhouse", "soak", "min_free", "forks", "max_attempts", "length"):
+    for key in ("engine_command", "extra_vars", "wheelhouse", "soak", "min_free", "forks", "max_attempts"):
         assert f'"{key}"' in source
         assert f"{key} = " in text
 
