@@ -75,6 +75,8 @@ def check_kolla(line: str, release: str) -> str:
     place, action = actions[0]
     assert action in known(), f"{line}: no such action"
     row = known()[action]
+    own = {str(option).split()[0] for option in row.get("options", ())}
+    actions = [found for found in actions if found[1] not in own]
     takes = 1 + ("<" in str(row.get("bash_name", "")))
     assert len(actions) in (1, takes), f"{line}: which action? {actions}"
     releases = row.get("releases")

@@ -21,7 +21,10 @@ from upgrader.runbook.escape import HTML, MARKDOWN, Output, deeper, duration
 from upgrader.runbook.templates import SUFFIX, Templates, rendered
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 Format = Literal["md", "html"]
 _PLACE = re.compile(r"\{(\w+)\}")
@@ -60,7 +63,9 @@ class _Press:
     def _markdown(self) -> MarkdownIt:
         from markdown_it import MarkdownIt
 
-        return MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(["table", "strikethrough"])
+        made = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(["table", "strikethrough"])
+        made.add_render_rule("fence", _fence)
+        return made
 
     def page(self) -> str:
         environment = self._prose if self.kind == "md" else self._pages
@@ -150,6 +155,11 @@ class _Press:
             pairs = tuple((str(name), str(value)) for name, value in extra)
             found.setdefault(self.typist.kolla(action, release, tags=tags, extra=pairs), []).append(release)
         return tuple((", ".join(releases), command) for command, releases in found.items())
+
+
+def _fence(_renderer: object, tokens: Sequence[Token], at: int, *_: object) -> str:
+    """A fenced block of a fragment looks as the pages' own commands do."""
+    return str(HTML.filters["commands"](tokens[at].content.rstrip("\n").split("\n")))
 
 
 @dataclass(frozen=True, slots=True)
