@@ -260,3 +260,45 @@ def test_a_broken_chain_is_the_first_thing_said(begin: Begin) -> None:
     page = html(report)
     assert page.index("was changed or is damaged") < page.index("Under way")
     assert "BROKEN: 1 faults" in markdown(report)
+
+
+def _rehearsed(run: Run, **facts: str) -> str:
+    run.attempt(State.PREFLIGHT, 1, facts=facts)
+    return run.report().hops[0].rehearsal
+
+
+def test_a_rehearsal_on_a_copy(begin: Begin) -> None:
+    from upgrader.rehearsal.report import HopRehearsal, Rehearsal, ServiceResult, WayBackTrial
+
+    run = begin()
+    tried = WayBackTrial(way="redeploy", good=True)
+    services = (
+        ServiceResult(service="keystone", databases=("keystone",), verdict="passed", way_back=tried),
+        ServiceResult(service="nova", databases=("nova",), verdict="failed"),
+    )
+    hop = HopRehearsal.model_validate({"from": "2024.1", "to": "2024.2", "services": services})
+    kept = Rehearsal.model_validate(
+        {"id": "20270101T000000.0Z", "site": "prod", "from": "2024.1", "to": "2024.2",
+         "made_at": "2027-01-01T00:00:00Z", "rows": 412, "seconds": 61.2, "hops": (hop,)}
+    )  # fmt: skip
+    path = run.place / "report.json"
+    path.write_text(json.dumps(kept.document()))
+    told = _rehearsed(run, rehearsal="20270101T000000.0Z", rehearsal_report=str(path), rehearsal_report_sha256="0" * 64)
+    assert told == (
+        "on a copy, made 2027-01-01T00:00:00Z: 2 services, 412 rows, 61 s; way back tried with success for 1 of them; "
+        "FAILED for nova"
+    )
+    assert [(one.what, one.state) for one in run.report().hops[0].evidence] == [
+        ("rehearsal on a copy, report", "changed")
+    ]
+    path.write_text("{")
+    assert run.report().hops[0].rehearsal.endswith("its report cannot be read now")
+
+
+def test_a_rehearsal_on_staging(begin: Begin) -> None:
+    facts = {"rehearsal": "1234567890", "rehearsal_site": "stage", "rehearsal_head": "ef" * 32,
+             "rehearsal_state": "hop_done", "rehearsal_since": "2027-01-14T08:00:00Z"}  # fmt: skip
+    run = begin()
+    assert _rehearsed(run, **facts) == "on staging cloud stage, which was at hop_done since 2027-01-14T08:00:00Z"
+    check = run.report().hops[0].evidence[0]
+    assert (check.place, check.recorded, check.state) == ("stage, run 12345678", "ef" * 32, "not recorded")

@@ -195,7 +195,7 @@ def rehearsal_words(hop: HopTold) -> str:
         told = (
             f"on a copy, made {document.get('made_at', '')}: {len(services)} services, {document.get('rows', 0)} rows"
         )
-        told += f", {document.get('seconds', 0):.0f} s; way back tried with success for {len(back)} services"
+        told += f", {document.get('seconds', 0):.0f} s; way back tried with success for {len(back)} of them"
         return told + (f"; FAILED for {', '.join(failed)}" if failed else "; none failed")
     if hop.facts.get("rehearsal_head"):
         return (
