@@ -94,7 +94,7 @@ def lines_of(stream: IO[bytes], limit: int, deadline: float) -> Iterator[tuple[s
             if not more:
                 break
             read += len(more)
-            dropped += len(more)
+            dropped += len(more.rstrip(b"\n"))
             if more.endswith(b"\n"):
                 break
         text = raw.decode("utf-8", "replace").rstrip("\r\n")

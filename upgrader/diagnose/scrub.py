@@ -43,7 +43,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(identified\s+(?:by|via\s+\S+\s+using)(?:\s+password)?\s+)(?:'[^']*'|\"[^\"]*\")", rf"\1{MASK}", True),
         # name = value, also quoted, escaped, as an option
         (
-            rf"([\w.-]{{0,60}}{_WORD}[\w-]{{0,60}}(?:\\*[\"'])?\s*(?:[:=]|=>)\s*(?:u?\\*[\"'])?)"
+            rf"({_WORD}[\w-]{{0,60}}(?:\\*[\"'])?\s*(?:[:=]|=>)\s*(?:u?\\*[\"'])?)"
             rf"{_NO_VALUE}[^\s\"',;}}{{)\]\\]{{3,}}",
             rf"\1{MASK}",
             True,
@@ -58,7 +58,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     )
 )
 _UNSEEN = frozenset({"Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-_CUT = re.compile(r"\S*( \.\.\. \[\d+ bytes of this line left out\])$")
+_CUT = " bytes of this line left out]"
 _KEY_BEGINS, _KEY_ENDS = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY"), re.compile(r"-----END [A-Z0-9 ]*PRIVATE KEY")
 _KEY_BODY = re.compile(r"^\W{0,4}(?![0-9a-f]+\s*$)[A-Za-z0-9+][A-Za-z0-9+/]{59,75}={0,2}\s*$")
 
@@ -80,7 +80,9 @@ class Scrubber:
         """One text without secrets and without terminal codes; its line ends stay."""
         # the site's own values first: a shape may take half of one and leave the other half unrecognisable
         clean = self._redactor.text(_plain(visible(text)))
-        clean = _CUT.sub(r"…\1", clean)
+        if clean.endswith(_CUT):
+            whole, dots, rest = clean.rpartition(" ... [")
+            clean = f"{whole.rpartition(' ')[0]} …{dots}{rest}"
         for shape, replacement in _SHAPES:
             clean = shape.sub(replacement, clean)
         return clean

@@ -67,6 +67,8 @@ def condition(cloud: Cloud, report: Report, *, offline: bool) -> str:
         parts.append(cloud.api)
     if cloud.heads:
         parts.append(f"HALF-MIGRATED: {cloud.heads[0].partition(':')[0]}")
+    worst = {one.id: one.message for one in reversed(cloud.troubles) if one.bad and one.id in _LOUD}
+    parts += [_short(message, 90) for message in list(worst.values())[::-1][:3]]
     return ", ".join(parts) + "."
 
 
@@ -86,6 +88,11 @@ def _broker(cloud: Cloud) -> list[str]:
     return [said + (", ALARM" if told.get("alarms", "none") != "none" else "")]
 
 
+_LOUD = frozenset(
+    {"disk-full", "disk-nearly-full", "inodes-gone", "oom", "memory-low", "rebooted", "clock-differs",
+     "container-not-running", "container-unhealthy", "container-restarting", "vip-two-owners", "vip-no-owner"}
+)  # fmt: skip
+"""Troubles that the one line about the cloud names."""
 _HOPELESS = frozenset({"interrupted", "fault"})
 
 
