@@ -147,7 +147,7 @@ def evidence(document: Document, report: Report) -> None:
         caption="What the way back and the upgrade stood on",
     )
     document.table(
-        ("Hop", "Evidence", "State now", "Where", "Recorded", "Remark"),
+        ("Hop", "Evidence", "State now", "Where", "Digest, or count", "Remark"),
         (
             (hop.name, one.what, Word(one.state, _CHECKS.get(one.state, "")), Code(one.place),
              Code(one.recorded[:64] or one.found[:64]), one.words)
