@@ -156,6 +156,13 @@ def test_eight_hours_are_eight_hours_in_every_night(day: str, begins: str, ends:
     assert (window.begins.astimezone(zone).isoformat(), window.ends.astimezone(zone).isoformat()) == (begins, ends)
 
 
+def test_a_window_of_days_is_found_from_its_last_hour() -> None:
+    rule = WindowRules(time(22), 160 * 3600, "Europe/Berlin", (0,))
+    window = next_window(rule, datetime(2026, 11, 23, 23, tzinfo=UTC))
+    assert window is not None
+    assert all(next_window(rule, window.begins + part * HOUR) == window for part in (0, 40, 100, 159))
+
+
 def test_a_weekly_start_that_does_not_exist_or_comes_twice() -> None:
     nightly = WindowRules(time(2, 30), 3600, "Europe/Berlin", tuple(range(7)))
     spring = next_window(nightly, datetime(2026, 3, 29, tzinfo=UTC))
