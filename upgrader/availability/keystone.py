@@ -111,9 +111,7 @@ class Keystone:
 
     @property
     def pause(self) -> float:
-        """Seconds to wait before the next request for a token, besides the usual; infinite: never again."""
-        if self._refused and not self.worked:
-            return float("inf")
+        """Seconds to wait before the next request for a token, besides the usual."""
         return _RARELY if self._refused >= _HARMFUL else 0.0
 
     def _learn(self, outcome: Outcome) -> None:
