@@ -16,7 +16,7 @@ from upgrader.serve.address import Address, ours, parse
 from upgrader.serve.app import POLICY, App, Request, Response, asset
 from upgrader.serve.feed import Feed, Frame, following
 from upgrader.status import Choice, Report, Verdict
-from upgrader.watch.model import Happening, Hosts, Trouble, Watched
+from upgrader.watch.model import Happening, Hosts, StageLine, Trouble, Watched
 
 HERE = Address("127.0.0.1", 8620)
 EVERYWHERE = Address("0.0.0.0", 8620)  # noqa: S104
@@ -109,6 +109,17 @@ def test_without_a_look_it_waits_and_assets_do_not():
     request = Request("GET", "/status.json", {"host": "localhost"})
     assert App(HERE).answer(request, None) == "later"
     assert get("/page.js", frame=None).status == 200
+
+
+@pytest.mark.parametrize(("query", "width"), [("", 440), ("?width=390", 390), ("?width=9", 320), ("?width=99999", 1000),
+                                              ("?width=x&width=5", 440), ("?" + "a=1&" * 50, 440)])  # fmt: skip
+def test_the_picture(query: str, width: int):
+    stages = (StageLine("backup", "done", 1, 41.0, 60.0), StageLine("upgrade", "now", 1, None, 1680.0))
+    response = get("/hop.svg" + query, frame=following(None, replace(SEEN, stages=stages), "b", 1.0))
+    assert response.status == 200 and header(response, "content-type") == "image/svg+xml"
+    assert "script" not in response.body.decode() and f'width="{width}' in response.body.decode()
+    policy = header(response, "content-security-policy")
+    assert "default-src 'none'" in policy and "script-src" not in policy
 
 
 def test_json_is_the_model():

@@ -12,6 +12,8 @@ from typing import Literal
 from upgrader.serve.access import Token
 from upgrader.serve.address import Address, ours
 from upgrader.serve.feed import Frame
+from upgrader.serve.picture import POLICY as PICTURE
+from upgrader.serve.picture import hop_picture
 from upgrader.views.page import plain_text
 from upgrader.views.watch import watch_page
 
@@ -34,7 +36,7 @@ _ASSETS: Mapping[str, tuple[str, str]] = {
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
-_LOOKS = frozenset({"/", "/status.json", "/status.txt", "/events"})
+_LOOKS = frozenset({"/", "/status.json", "/status.txt", "/events", "/hop.svg"})
 """What is answered from a look at the run."""
 REALM = 'Basic realm="upgrader (any user name; the password is the token)", charset="UTF-8"'
 
@@ -93,6 +95,11 @@ class App:
             return self._events(request, frame)
         if path == "/status.json":
             return _response(200, json.dumps(frame.document).encode("ascii"), "application/json")
+        if path == "/hop.svg":
+            picture = hop_picture(frame.seen, request.target.partition("?")[2])
+            own = tuple((key, PICTURE if key == "Content-Security-Policy" else value) for key, value in ALWAYS)
+            body = picture.encode()
+            return Response(200, (("Content-Type", "image/svg+xml"), ("Content-Length", str(len(body))), *own), body)
         text = plain_text(watch_page(frame.seen, width=78), width=78)
         if path == "/status.txt":
             return _response(200, text.encode(), "text/plain; charset=utf-8")

@@ -112,6 +112,7 @@ def watch_page(seen: Watched, room: Room = _ROOMS[0], *, width: int = 80, foot: 
             page.line(*_stages(seen.stages), hang=2)
         _going(page, seen, width)
         _apis(page, seen)
+        _window(page, seen)
         _line(page, seen)
         _tasks(page, seen, room)
     _insights(page, seen, room)
@@ -233,6 +234,13 @@ def _apis(page: Page, seen: Watched) -> None:
         pieces += [" · " if pieces else "", Span(f"{api.name}{word} {short(api.away_seconds)}", tone)]
     note = f" ({seen.apis_note})" if seen.apis_note else ""
     page.line(Span("API    ", "dim"), *pieces, f"  away so far{note}", hang=7)
+
+
+def _window(page: Page, seen: Watched) -> None:
+    window = seen.report.window
+    if window is not None:
+        why = f" · {window.stage} may not begin: {window.why}" if window.why else ""
+        page.line(Span("window ", "dim"), window.told or window.schedule, Span(why, "warn"), hang=7)
 
 
 def _line(page: Page, seen: Watched) -> None:

@@ -116,6 +116,8 @@ def _hop(report: Report, plan: Mapping[str, Any]) -> Mapping[str, Any]:
 def _more(report: Report) -> Iterator[Insight]:
     for name, reason, who in report.accepted:
         yield Insight("info", f"accepted by {who}: {name}: {reason}", "journal")
+    if report.diagnosis:
+        yield Insight("warn", f"what was found about the failure: {report.diagnosis}", "journal")
     if report.attempt is not None and report.attempt.number > 1:
         yield Insight("warn", f"attempt {report.attempt.number} at {report.attempt.stage}", "journal")
     if report.unverified and report.verdict is not Verdict.RUNNING:

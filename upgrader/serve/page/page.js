@@ -107,6 +107,9 @@
     show("rest", !active);
     const due = !["running", "done"].includes(status.verdict) && status.choices.length > 0;
     show("choices", due);
+    const opening = status.window, barred = opening && opening.why ? ` ${opening.stage} may not begin: ${opening.why}.` : "";
+    put("window", opening ? `Change window: ${opening.told || opening.schedule}.${barred}` : "");
+    show("window", opening);
     if (due) list("choice-list", status.choices, (one) => {
       const item = made("li");
       item.append(made("code", one.command), document.createTextNode(" — " + one.what));
@@ -132,6 +135,15 @@
       item.append(marked(mark, "", kind)[0], made("span", one.name + again, "name"), made("span", word + took, "word " + kind));
       return item;
     });
+  }
+  // drawn by the server; asked for again only when a stage moved on, or the page is of another width
+  function picture() {
+    const image = id("picture"), width = Math.round(id("stages").clientWidth);
+    const key = width + JSON.stringify(model.stages.map((one) => [one.name, one.state, one.seconds, one.estimate]));
+    show("picture", model.stages.length > 0);
+    if (image.dataset.key === key || !model.stages.length) return;
+    image.dataset.key = key;
+    image.src = `hop.svg?width=${width}&at=${encodeURIComponent(model.at)}`;
   }
   function rest() {
     const told = model.insights.filter((one) => !["hosts", "pace", model.ponr_at ? "line" : ""].includes(one.source)); // said above
@@ -172,7 +184,7 @@
   }
   function draw() {
     document.querySelector("main").hidden = false;
-    head(); going(); stages(); rest(); say();
+    head(); going(); stages(); picture(); rest(); say();
   }
   function line() {
     const silent = heard ? Math.round((Date.now() - heard) / 1000) : null;
