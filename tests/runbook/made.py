@@ -174,10 +174,24 @@ class Sample:
         return document(self.plan, self.site, given)
 
     def render(self, kind: Format, templates: Templates | None = None) -> str:
+        """Made once for each sample and kind, unless with templates of its own."""
+        if templates is not None:
+            return self.anew(kind, templates)
+        key = (id(self), kind)
+        if key not in _TEXTS:
+            _TEXTS[key] = (self, self.anew(kind))
+        return _TEXTS[key][1]
+
+    def anew(self, kind: Format, templates: Templates | None = None) -> str:
         own = templates or Templates(language=self.language)
         return render(self.document, own, kind, typist=Typist(self.site), logo=self.logo)
 
 
+_TEXTS: dict[tuple[int, str], tuple[Sample, str]] = {}
+"""With the sample itself, so that its identity is not given to another."""
+
+
+@cache
 def two_hops(language: str = "en") -> Sample:
     """A real site, a window for the first hop, nothing blocks."""
     site = a_site()
@@ -186,12 +200,14 @@ def two_hops(language: str = "en") -> Sample:
     return Sample(made, site, (window,), language)
 
 
+@cache
 def blocked() -> Sample:
     """Hosts whose system the target does not support, and a plan that is refused for it."""
     site = a_site()
     return Sample(site_plan("2024.1", "2025.1", site=site, os="ubuntu-22.04"), site)
 
 
+@cache
 def forward_only() -> Sample:
     """A hop on which one thing has no way back."""
     return Sample(paper("2024.2", "2025.1"))
