@@ -140,7 +140,7 @@ class Tally:
         self.outages: list[Outage] = []
         self.gaps: list[Gap] = []
         self.first: datetime | None = None
-        self.last: datetime | None = None
+        self._last: tuple[_Clock, float] | None = None
         self.latest: Answer | None = None
         """The last answer that says up or away."""
         self.since: datetime | None = None
@@ -156,23 +156,23 @@ class Tally:
 
     def take(self, answer: Answer, clock: _Clock, patience: float) -> None:
         self.asked += 1
-        self.last = clock.wall(answer.asked)
+        self._last = clock, answer.asked
         if self.first is None:
-            self.first = self.last
+            self.first = clock.wall(answer.asked)
             self._begin(clock, answer.asked, patience)
         if answer.up is None:
             return
         latest = self.latest
-        if latest is not None and clock is not self._clock:
-            self._gap(self._clock.wall(latest.answered), self.last, rest=False)
-        elif latest is not None and answer.asked - latest.asked > patience:
-            self._gap(clock.wall(latest.answered), self.last, rest=False)
+        if latest is not None and (clock is not self._clock or answer.asked - latest.asked > patience):
+            self._gap(self._clock.wall(latest.answered), clock.wall(answer.asked), rest=False)
         self._clock = clock
         before = self.latest
         if before is None or before.up is not answer.up:
             self.since = clock.wall(answer.answered if answer.up else answer.asked)
         if answer.up:
-            self.slowest = max(self.slowest, answer.answered - answer.asked)
+            took = answer.answered - answer.asked
+            if took > self.slowest:  # noqa: PLR1730 - a million times in one night
+                self.slowest = took
             if self._open is not None:
                 self._close(answer.answered)
         else:
@@ -253,7 +253,8 @@ class Tally:
             api=self.api.name, url=self.api.url, every=self.api.every, asked=self.asked, failed=self.failed,
             seconds=sum(one.seconds for one in outages), low=sum(one.low for one in outages),
             high=sum(one.high for one in outages), unknown=sum(gap.seconds for gap in self.gaps if not gap.rest),
-            outages=tuple(outages), gaps=tuple(self.gaps), first=self.first, last=self.last,
+            outages=tuple(outages), gaps=tuple(self.gaps), first=self.first,
+            last=self._last[0].wall(self._last[1]) if self._last is not None else None,
             slowest_ms=round(self.slowest * 1000), up=self.latest.up if self.latest is not None else None,
         )  # fmt: skip
 

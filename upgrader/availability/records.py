@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 FOLDER = "availability"
+_SIGNS = {"+": True, "-": False, "?": None}
 LOCK = "probe.lock"
 PRESENT = "present.json"
 _SEGMENT = re.compile(r"^answers-(\d{4,})\.log(\.gz)?$")
@@ -155,25 +156,29 @@ def _lines(segment: Path) -> Iterator[str]:
 
 def _item(line: str, base: float | None, known: int) -> Item | None:
     try:
+        if base is not None and line[0].isdigit():
+            return _answer(line, base, known)
         if line[0] == "#":
             return _header(json.loads(line[2:]))
         if line[0] == "!":
             said = json.loads(line[2:])
             return Mark(str(said["kind"]), float(said["clock"]), float(said["at"]), str(said["words"]))
-        if base is None:
-            return None
-        parts = line.split(None, 3)
-        asked = base + int(parts[0]) / 1000
-        api = int(parts[1])
-        if not 0 <= api < known:
-            return None
-        answered = asked + int(parts[2]) / 1000
-        if len(parts) == 3:
-            return Answer(api, asked, answered, True)
-        words = parts[3].rstrip()
-        return Answer(api, asked, answered, {"+": True, "-": False, "?": None}[words[0]], words[1:])
     except (ValueError, KeyError, IndexError, TypeError):
+        pass
+    return None
+
+
+def _answer(line: str, base: float, known: int) -> Answer | None:
+    parts = line.split(None, 3)
+    asked = base + int(parts[0]) / 1000
+    api = int(parts[1])
+    if not 0 <= api < known:
         return None
+    answered = asked + int(parts[2]) / 1000
+    if len(parts) == 3:
+        return Answer(api, asked, answered, True)
+    words = parts[3].rstrip()
+    return Answer(api, asked, answered, _SIGNS[words[0]], words[1:])
 
 
 def _header(said: dict[str, Any]) -> Header:
