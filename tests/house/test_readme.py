@@ -39,7 +39,7 @@ def test_no_command_is_invented():
 @pytest.mark.parametrize("verb", sorted(UpgraderGroup.verbs))
 def test_options_exist(verb: str):
     """An option that the table names for a verb is one of that verb's."""
-    row = next(line for line in COMMANDS.splitlines() if line.startswith(f"| `upgrader {verb}"))
+    row = next(line for line in COMMANDS.splitlines() if re.match(rf"\| `upgrader {verb}\b", line))
     source = modules()[UpgraderGroup.verbs[verb][0]].read_text()
     for option in set(re.findall(r"--[a-z][a-z-]+", row)):
         parameter = option[2:].replace("-", "_")
