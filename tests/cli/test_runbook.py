@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,6 +134,33 @@ def test_without_no_look_the_cloud_is_asked(place: Place, capsys: pytest.Capture
     """There is no toolchain here to look with, and that is said instead of believing the plan."""
     assert place.run(str(place.plan_file)) == 3
     assert "No toolchain is built" in capsys.readouterr().err
+
+
+def test_a_broken_template_keeps_no_plan_either(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UPGRADER_SITE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("upgrader.runbook.templates.shipped", lambda: tmp_path / "none")
+    assert main(["runbook", "--from", "2025.1", "--to", "2025.2", "--out", "change.md"]) == 2
+    assert "no template page.md.j2" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_named(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    assert place.run(str(place.plan_file), "--no-look", "--out", str(place.folder / "none" / "change.md")) == 3
+    assert "No such file or directory" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_stdout_that_knows_only_ascii_gets_utf8(place: Place) -> None:
+    """A document is UTF-8 wherever it goes."""
+    done = subprocess.run(
+        [sys.executable, "-m", "upgrader", "runbook", "--from", "2025.1", "--to", "2025.2", "--paper"],
+        capture_output=True, check=False, cwd=place.folder, env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode().startswith("# Change document: paper plan, OpenStack 2025.1 → 2025.2")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import re
 import tomllib
 from dataclasses import replace
 
-from tests.runbook.made import Sample, a_site, blocked, forward_only, paper, site_plan, two_hops
+from tests.runbook.made import SITE, Sample, a_site, blocked, forward_only, paper, site_plan, two_hops
 from upgrader.model import Code, Finding, Plan
 from upgrader.runbook.build import Given, document
 from upgrader.runbook.commands import Typist
@@ -123,6 +123,15 @@ def test_a_window_that_is_too_short_is_told() -> None:
     short = tuple(replace(opening, seconds=3600) for opening in made.openings)
     assert "do NOT fit into it" in replace(made, openings=short).render("md")
     assert "do NOT fit" not in made.render("md")
+
+
+def test_a_window_in_a_freeze_is_told() -> None:
+    site = a_site(
+        '[[contacts]]\nname = "x"\n',
+        SITE.replace("[window]", '[window]\nfreeze = [{ from = "2026-12-04", to = "2026-12-06", why = "sale" }]'),
+    )
+    assert "**It opens in a freeze: sale.**" in replace(two_hops(), site=site).render("md")
+    assert "It opens in a freeze" not in two_hops().render("md")
 
 
 def test_the_sites_own_rule_of_windows_is_told() -> None:

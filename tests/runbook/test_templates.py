@@ -77,6 +77,7 @@ WRONG = {
     "power": ("# A\n{{ 10 ** 100000000 }}", 2, "power"),
     "attributes": ("# A\n{{ ''.__class__.__mro__ }}", 2, "unsafe"),
     "padding": ("# A\n{{ 'x'.ljust(1000000000) }}", 2, "not safely callable"),
+    "private": ("# A\n{{ paths._typist }}", 2, "is unsafe"),
     "no such command": ("# A\n{{ kolla('rollback', '2025.2') }}", 2, "no command 'rollback'"),
 }
 

@@ -57,6 +57,7 @@ def runbook(
             "Give either the file of a plan or --to RELEASE.", next_command="upgrader runbook plan.json", reason="usage"
         )
     kind = _format(out, form)
+    keep: Path | None = None
     if plan_file is not None:
         from upgrader.plan_file import read_plan
 
@@ -66,14 +67,22 @@ def runbook(
             _must_fit(plan, plan_file, site, look=not no_look, quiet=as_json)
         name = str(plan_file)
     else:
+        from upgrader.runbook.build import PLAN_FILE
+
         plan, site = _made(to, source, given, paper=paper, quiet=as_json)
-        name = _keep(plan, out)
+        keep = _beside(out)
+        name = str(keep or PLAN_FILE)
     made = _document(plan, site, window or [], name, change)
     templates = _templates(site, language)
     if as_json:
         _print_json(made)
         return
-    _write(made, templates, kind, site, out, given)
+    text = _text(made, templates, kind, site)
+    if out is None:
+        typer.get_binary_stream("stdout").write(text.encode())
+        return
+    _write(text, out, plan, keep)
+    _tell(made, out, len(text.encode()), given)
 
 
 def _format(out: Path | None, form: str) -> Format:
@@ -155,16 +164,9 @@ def _made(to: str, source: str, given: Invocation, *, paper: bool, quiet: bool) 
     return make(goal, site, quiet=quiet), site
 
 
-def _keep(plan: Plan, out: Path | None) -> str:
-    """The plan itself, beside the document, because the document speaks of this plan and no other."""
-    from upgrader.plan_file import write_plan
-    from upgrader.runbook.build import PLAN_FILE
-
-    if out is None:
-        return PLAN_FILE
-    path = out.with_suffix(".plan.json")
-    write_plan(plan, path)
-    return str(path)
+def _beside(out: Path | None) -> Path | None:
+    """Where the plan itself is kept: beside the document, which speaks of this plan and no other."""
+    return out.with_suffix(".plan.json") if out else None
 
 
 # ---------------------------------------------------------------- the document
@@ -230,26 +232,31 @@ def _templates(site: Site | None, language: str) -> Templates:
     return Templates(rules.templates if rules else None, language or (rules.language if rules else "en"))
 
 
-def _write(
-    made: Document, templates: Templates, kind: Format, site: Site | None, out: Path | None, given: Invocation
-) -> None:
-    from upgrader.durable import write_atomic
+def _text(made: Document, templates: Templates, kind: Format, site: Site | None) -> str:
     from upgrader.runbook.commands import Typist
     from upgrader.runbook.logo import data_uri
     from upgrader.runbook.render import render
 
     logo = data_uri(site.runbook.logo) if site and kind == "html" else ""
-    text = render(made, templates, kind, typist=Typist(site), logo=logo)
-    if out is None:
-        typer.echo(text, nl=False)
-        return
+    return render(made, templates, kind, typist=Typist(site), logo=logo)
+
+
+def _write(text: str, out: Path, plan: Plan, keep: Path | None) -> None:
+    """Each file whole or not at all, and none before everything is rendered."""
+    from upgrader.durable import write_atomic
+    from upgrader.plan_file import write_plan
+
+    if keep is not None:
+        write_plan(plan, keep)
     write_atomic(out, text, mode=0o644)
-    state = (
-        f"BLOCKED by {len(made.blockers)} findings" if made.blocked else "on paper" if made.paper else "nothing blocks"
-    )
-    typer.echo(
-        f"Wrote {out}: {made.source} → {made.target}, {len(made.hops)} hops, {len(text.encode()) // 1024} KB; {state}."
-    )
+
+
+def _tell(made: Document, out: Path, size: int, given: Invocation) -> None:
+    blockers = len(made.blockers)
+    state = f"BLOCKED by {blockers} finding{'s' if blockers > 1 else ''}" if made.blocked else "nothing found blocks it"
+    state = "on paper, no cloud was looked at" if made.paper else state
+    hops = f"{len(made.hops)} hop{'s' if len(made.hops) > 1 else ''}"
+    typer.echo(f"Wrote {out}: {made.source} to {made.target}, {hops}, {size // 1024} KB; {state}.")
     if not made.paper:
         after = f"upgrader check --to {made.target}" if made.blocked else f"upgrader run {made.plan_file}"
         typer.echo(f"Next:  {with_site(after, given.named)}")

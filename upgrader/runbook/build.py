@@ -25,7 +25,7 @@ from upgrader.runbook.draw import draw_hop, draw_path
 from upgrader.runbook.go import go_list
 from upgrader.runbook.stages import stage_pages
 from upgrader.runbook.times import Opening, placed
-from upgrader.window import schedule
+from upgrader.window import frozen_at, schedule
 
 if TYPE_CHECKING:
     from upgrader.config import Site
@@ -249,6 +249,7 @@ def _hop(plan: Plan, at: int, site: Site | None, given: Given, typist: Typist) -
         opens=clock.opens,
         closes=clock.closes,
         fits=clock.fits(window.high if window.high is not None else window.seconds, reserved),
+        frozen=_frozen(site, opening),
         stages=stages,
         ponr=hop.ponr,
         crossed_by=_crossed(hop),
@@ -263,6 +264,11 @@ def _hop(plan: Plan, at: int, site: Site | None, given: Given, typist: Typist) -
         groups=hop.groups_added,
         picture=draw_hop(hop, found, opening, reserved),
     )
+
+
+def _frozen(site: Site | None, opening: Opening | None) -> str:
+    freeze = frozen_at(site.window, opening.begins) if site and site.window and opening else None
+    return (freeze.why or "[window] freeze") if freeze else ""
 
 
 def _outage(hop: HopPlan) -> str:

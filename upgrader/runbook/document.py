@@ -149,6 +149,8 @@ class HopPage:
     closes: str
     fits: str
     """`yes`, `no`, or empty: nobody knows, or there is no window."""
+    frozen: str
+    """Why nothing is put on the cloud when the window opens; empty: no freeze of the site forbids it."""
     stages: tuple[StagePage, ...]
     ponr: str
     crossed_by: tuple[tuple[str, tuple[str, ...]], ...]

@@ -166,23 +166,24 @@ def _fence(_renderer: object, tokens: Sequence[Token], at: int, *_: object) -> s
 class _Paths:
     """Paths that commands speak of."""
 
-    typist: Typist
+    _typist: Typist
+    """Private: Jinja's sandbox shows templates nothing that begins with an underscore."""
 
     @property
     def config_dir(self) -> str:
-        return self.typist.config_dir
+        return self._typist.config_dir
 
     @property
     def inventory(self) -> str:
-        return self.typist.inventory
+        return self._typist.inventory
 
     @property
     def globals_file(self) -> str:
-        return self.typist.globals_file
+        return self._typist.globals_file
 
     @property
     def passwords(self) -> str:
-        return self.typist.passwords
+        return self._typist.passwords
 
     def toolchain(self, release: str) -> str:
-        return self.typist.toolchain(release)
+        return self._typist.toolchain(release)
