@@ -44,27 +44,33 @@ class Node:
 
     def start(self, *, first: bool = False, wait: bool = True) -> None:
         """Join the peers, or begin a cluster anew. With `wait` it is Synced when this returns."""
-        sql, group, ist = self.ports
         address = "" if first else ",".join(f"127.0.0.1:{peer.ports[1]}" for peer in self.peers)
         log = self.folder / "err.log"
         position = self._position()
         log.unlink(missing_ok=True)
         self.process = subprocess.Popen(
-            ["mariadbd", "--no-defaults", f"--user={self.user}", f"--datadir={self.folder}/data",
-             f"--socket={self.folder}/s", f"--port={sql}", "--bind-address=127.0.0.1", f"--pid-file={self.folder}/pid",
-             f"--log-error={log}", f"--tmpdir={self.folder}", "--binlog-format=ROW", "--innodb-autoinc-lock-mode=2",
-             "--wsrep-on=ON", f"--wsrep-provider={PROVIDER}", "--wsrep-cluster-name=upgrader",
-             f"--wsrep-node-name={self.folder.name}", f"--wsrep-cluster-address=gcomm://{address}",
-             f"--wsrep-node-address=127.0.0.1:{group}", "--wsrep-sst-method=rsync",
-             f"--wsrep-provider-options=gmcast.listen_addr=tcp://127.0.0.1:{group};ist.recv_addr=127.0.0.1:{ist};"
-             "gcache.size=4M",
-             f"--wsrep-sst-receive-address=127.0.0.1:{_free()}", "--performance-schema=OFF", "--skip-name-resolve",
-             "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-buffer-pool-size=32M",
-             "--innodb-log-file-size=16M", *position],
+            [*self.words(), f"--wsrep-cluster-address=gcomm://{address}", *position],
             stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         if wait:
             self.synced()
+
+    def words(self) -> list[str]:
+        """The server's command line without the address of its cluster."""
+        sql, group, ist = self.ports
+        return [
+            "mariadbd", "--no-defaults", f"--user={self.user}", f"--datadir={self.folder}/data",
+            f"--socket={self.folder}/s", f"--port={sql}", "--bind-address=127.0.0.1", f"--pid-file={self.folder}/pid",
+            f"--log-error={self.folder}/err.log", f"--tmpdir={self.folder}", "--binlog-format=ROW",
+            "--innodb-autoinc-lock-mode=2", "--wsrep-on=ON", f"--wsrep-provider={PROVIDER}",
+            "--wsrep-cluster-name=upgrader", f"--wsrep-node-name={self.folder.name}",
+            f"--wsrep-node-address=127.0.0.1:{group}", "--wsrep-sst-method=rsync",
+            f"--wsrep-provider-options=gmcast.listen_addr=tcp://127.0.0.1:{group};ist.recv_addr=127.0.0.1:{ist};"
+            "gcache.size=4M",
+            f"--wsrep-sst-receive-address=127.0.0.1:{_free()}", "--performance-schema=OFF", "--skip-name-resolve",
+            "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-buffer-pool-size=32M",
+            "--innodb-log-file-size=16M",
+        ]  # fmt: skip
 
     def _position(self) -> list[str]:
         """Where its data stand in the cluster's history, asked of them as mariadbd-safe does that Kolla starts."""

@@ -7,7 +7,8 @@ those of the dump. May be run again after any interruption: every schema is drop
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from upgrader import durable
@@ -22,15 +23,11 @@ from upgrader.facts.plays import own_play, shown, work_folder
 from upgrader.facts.server import schema_heads
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts, Code, Finding
-from upgrader.runner.base import Cancelled, EventSink, PlayResult, Runner
+from upgrader.runner.base import Cancelled, EventSink, Play, PlayResult, Runner
 
 LOAD = "Answer of the load"
 KEYS = "Answer about the keys"
 FULL = "disk-full"
-BY_HAND = (
-    "it is a physical backup of kolla-ansible's, which is unpacked, prepared and copied back by hand on one stopped "
-    "server (kolla-ansible's documentation, MariaDB database backup and restore), followed by mariadb-recovery"
-)
 _PLAYBOOK = Path(__file__).parent / "restore.yml"
 
 
@@ -49,45 +46,81 @@ def restore(
     """Load the set's dump through a Synced server and put the keys back on every Keystone host of the set.
 
     `only`: these schemas, and neither accounts nor keys. Raises UpgraderError before anything is touched when the
-    set is not whole, was taken by mariabackup, or no server can be loaded, and when the set cannot be made ready on
-    this machine. Findings are failures where the cloud does not afterwards hold what the set says.
+    set is not whole, is a physical copy (nothing of it is loaded: physical_copy.py), or no server can be loaded, and
+    when the set cannot be made ready on this machine. Findings are failures where the cloud does not afterwards hold
+    what the set says.
     """
     manifest = must_be_whole(set_folder)
     servers = database_hosts(facts)
     if manifest.method != "logical" or not servers:
-        why = BY_HAND if servers else "no database server is Synced in a Primary component"
+        why = (
+            "it is a physical copy, which is put in place"
+            if servers
+            else "no database server is Synced in a Primary component"
+        )
         raise UpgraderError(
             f"Backup set {set_folder.name} cannot be restored: {why}.",
             cloud="No database was touched.",
             reason="cannot-restore",
         )
+    with _staging(set_folder) as staging:
+        dump, schemas = stage_dump(set_folder, manifest, staging, only)
+        hosts = stage_keys(set_folder, manifest, staging) if only is None else ()
+        play = _play(site, toolchain, staging, servers[0], hosts, dump)
+        result = runner.run(play, folder, on_event=on_event, cancelled=cancelled)
+    return (*_loaded(manifest, schemas, only, servers[0], result), *_keys_back(hosts, result))
+
+
+def restore_keys(
+    site: Site,
+    toolchain: Toolchain,
+    runner: Runner,
+    folder: Path,
+    set_folder: Path,
+    *,
+    on_event: EventSink | None = None,
+    cancelled: Cancelled | None = None,
+) -> tuple[Finding, ...]:
+    """Put the keys back on every Keystone host of the set, and nothing else. Raises as `restore` does."""
+    manifest = must_be_whole(set_folder)
+    with _staging(set_folder) as staging:
+        hosts = stage_keys(set_folder, manifest, staging)
+        play = _play(site, toolchain, staging, "", hosts)
+        result = runner.run(play, folder, on_event=on_event, cancelled=cancelled)
+    return tuple(_keys_back(hosts, result))
+
+
+@contextmanager
+def _staging(set_folder: Path) -> Iterator[Path]:
     # beside the set, not in the attempt's folder: these are secrets, and one place of secrets is enough
     staging = set_folder / ".restoring"
     shutil.rmtree(staging, ignore_errors=True)
     durable.make_dir(staging)
     try:
-        dump, schemas = stage_dump(set_folder, manifest, staging, only)
-        hosts = stage_keys(set_folder, manifest, staging) if only is None else ()
-        play = own_play(
-            site,
-            toolchain,
-            "restore",
-            _PLAYBOOK,
-            (),
-            values=(
-                ("upgrader_database_host", servers[0]),
-                ("upgrader_keystone_hosts", ",".join(hosts) or NONE),
-                ("upgrader_dump_file", str(dump)),
-                ("upgrader_keys", str(staging)),
-                ("upgrader_work", work_folder(site, "restore")),
-            ),
-            collect=(LOAD, KEYS),
-            expected=(servers[0], *hosts),
-        )
-        result = runner.run(play, folder, on_event=on_event, cancelled=cancelled)
+        yield staging
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return (*_loaded(manifest, schemas, only, servers[0], result), *_keys_back(hosts, result))
+
+
+def _play(
+    site: Site, toolchain: Toolchain, staging: Path, server: str, hosts: tuple[str, ...], dump: Path | None = None
+) -> Play:
+    return own_play(
+        site,
+        toolchain,
+        "restore",
+        _PLAYBOOK,
+        (),
+        values=(
+            ("upgrader_database_host", server or NONE),
+            ("upgrader_keystone_hosts", ",".join(hosts) or NONE),
+            ("upgrader_dump_file", str(dump or "")),
+            ("upgrader_keys", str(staging)),
+            ("upgrader_work", work_folder(site, "restore")),
+        ),
+        collect=(LOAD, KEYS),
+        expected=(*((server,) if server else ()), *hosts),
+    )
 
 
 def _failure(identifier: str, message: str, host: str = "", evidence: str = "") -> Finding:

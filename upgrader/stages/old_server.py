@@ -30,32 +30,35 @@ _DATA = {MARIADB: "/var/lib/mysql", BROKER: "/var/lib/rabbitmq"}
 _PLAYBOOK = Path(services.__file__).parent / "rebuild.yml"
 
 
-def rebuild(ctx: StageContext, toolchain: Toolchain, inventory: Inventory, manifest: Manifest) -> str:
+def rebuild(
+    ctx: StageContext, toolchain: Toolchain, inventory: Inventory, manifest: Manifest, *, always: str = ""
+) -> str:
     """Make new servers of the series the set was taken from, where other ones run. A line of evidence.
 
     May be done again: that it was begun is written down before anything goes, and is over when a server of the old
-    series is Synced.
+    series is Synced. `always`: whatever runs now, and even where none does; it marks what is kept.
     """
     wanted = series(manifest.server_version)
     record = Path(ctx.request.state_dir) / FOLDER / f"{ctx.request.run}-{ctx.request.hop}.json"
     facts = look(ctx, toolchain, inventory)
     running = {series(host.galera.server_version) for host in facts.hosts if host.galera and host.galera.server_version}
     begun = bool((read_json(record).document or {}).get("begun"))
-    if not wanted or (running == {wanted} and (not begun or database_hosts(facts))):
+    if not wanted or (not always and running == {wanted} and (not begun or database_hosts(facts))):
         _keep(record, begun=False)
         return f"series {wanted} already" if wanted else "the set does not say of which series its server was"
-    if not begun and not running:
+    if not begun and not running and not always:
         return "no server answers: the series of its data is not known"
     _keep(record, begun=True)
     hosts = group_hosts_seen(facts, "mariadb")
-    kept = _take_away(ctx, toolchain, hosts, MARIADB)
+    kept = _take_away(ctx, toolchain, hosts, MARIADB, always)
     run_action(ctx, "deploy", toolchain, inventory, hosts=hosts, tags=("mariadb",))
     made = look(ctx, toolchain, inventory)
     _must_be(made, wanted)
     _keep(record, begun=False)
+    before = ", ".join(sorted(running if always else running - {wanted})) or "before"
     return (
-        f"new servers of series {wanted} on {', '.join(hosts)}; the data of series "
-        f"{', '.join(sorted(running - {wanted})) or 'before'} are kept there in volume {kept}"
+        f"new servers of series {wanted} on {', '.join(hosts)}; the data of series {before} are kept there in volume "
+        f"{kept}"
     )
 
 
@@ -84,9 +87,9 @@ def rebuild_broker(ctx: StageContext, toolchain: Toolchain, inventory: Inventory
     return f"new brokers on {', '.join(hosts)}; what the newer ones kept is there in volume {kept}"
 
 
-def _take_away(ctx: StageContext, toolchain: Toolchain, hosts: tuple[str, ...], store: str) -> str:
+def _take_away(ctx: StageContext, toolchain: Toolchain, hosts: tuple[str, ...], store: str, mark: str = "") -> str:
     """The volume in which the data are kept on every host."""
-    kept = f"{store}_kept_{ctx.request.run[:8]}_{ctx.request.hop}"
+    kept = f"{store}_kept_{mark or f'{ctx.request.run[:8]}_{ctx.request.hop}'}"
     play = own_play(
         ctx.site,
         toolchain,

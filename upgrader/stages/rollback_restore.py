@@ -1,7 +1,8 @@
 """Stage `rollback_restore`: services stopped, schemas, accounts and keys loaded, old release deployed.
 
 Reached only by an operator's typed confirmation. Every step may be done again, so an interrupted restore is resumed
-from its beginning; one server is loaded alone, and the others take over its state (one_server.py).
+from its beginning; one server is loaded alone, and the others take over its state (one_server.py). A physical copy is
+not loaded but takes the place of one server's data (physical.py), which is made ready before anything is stopped.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from upgrader.back_map import RESTORE_CHANGED, changed_databases, scope
 from upgrader.database.losses import losses
 from upgrader.database.manifest import Manifest, must_be_whole
-from upgrader.database.restore import restore
+from upgrader.database.restore import restore, restore_keys
 from upgrader.database.services import database_users, switch
 from upgrader.database.staged import schema_files
 from upgrader.database.throwaway import series
@@ -21,6 +22,7 @@ from upgrader.facts.reading import release_of
 from upgrader.kolla.inventory import Inventory
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts, Code
+from upgrader.stages import physical
 from upgrader.stages.base import StageContext, StepFailed
 from upgrader.stages.common import inventory_of, look
 from upgrader.stages.old_server import rebuild, rebuild_broker
@@ -36,6 +38,10 @@ def work(ctx: StageContext) -> None:
             raise StepFailed("this hop has no backup set")
         manifest = must_be_whole(ctx.backup_set)
         evidence.append(f"{ctx.backup_set.name}: whole, taken {manifest.made_at} from {manifest.release}")
+    it = physical.begin(ctx, toolchain, inventory, manifest) if manifest.method == "mariabackup" else None
+    if it is not None:
+        with ctx.step("make the physical copy ready") as evidence:
+            evidence.extend(physical.make_ready(it))
     with ctx.step("stop the services") as evidence:
         users = database_users(look(ctx, toolchain, inventory), release_names(ctx.graph))
         result = switch(
@@ -52,9 +58,29 @@ def work(ctx: StageContext) -> None:
         # before the database servers: recovering them reads it
         evidence.append("; ".join(put_back(ctx)))
     with ctx.step("database servers of the old series") as evidence:
-        evidence.append(rebuild(ctx, toolchain, inventory, manifest))
+        evidence.append(rebuild(ctx, toolchain, inventory, manifest) if it is None else physical.servers_anew(it))
     with ctx.step("message brokers of the old series") as evidence:
         evidence.append(rebuild_broker(ctx, toolchain, inventory))
+    if it is None:
+        _load(ctx, toolchain, inventory, only)
+    else:
+        _place(ctx, it)
+    with ctx.step("the other database servers rejoin") as evidence:
+        evidence.append(rejoin(ctx, toolchain, inventory))
+    with ctx.step("start what still is of the old release") as evidence:
+        # what runs the new release stays down: the deployment below makes it anew, on the old schema
+        evidence.append(_start(ctx, _of_source(ctx, look(ctx, toolchain, inventory), users)))
+    redeploy(ctx)
+    with ctx.step("start what the deployment left stopped") as evidence:
+        evidence.append(_start(ctx, _of_source(ctx, look(ctx, toolchain, inventory), None)))
+    if it is not None:
+        with ctx.step("remove what made the copy ready") as evidence:
+            evidence.extend(physical.finish(it))
+
+
+def _load(ctx: StageContext, toolchain: Toolchain, inventory: Inventory, only: tuple[str, ...] | None) -> None:
+    """A set of statements: loaded through one server that is alone."""
+    assert ctx.backup_set is not None  # noqa: S101 - the first step refused
     with ctx.step("one database server") as evidence:
         facts, line = leave_one(ctx, toolchain, inventory)
         evidence.append(line)
@@ -65,14 +91,19 @@ def work(ctx: StageContext) -> None:
         )  # fmt: skip
         ctx.judge(findings, f"the backup was not restored ({line})")
         evidence.extend(finding.message for finding in findings if finding.code is Code.SUCCESS)
-    with ctx.step("the other database servers rejoin") as evidence:
-        evidence.append(rejoin(ctx, toolchain, inventory))
-    with ctx.step("start what still is of the old release") as evidence:
-        # what runs the new release stays down: the deployment below makes it anew, on the old schema
-        evidence.append(_start(ctx, _of_source(ctx, look(ctx, toolchain, inventory), users)))
-    redeploy(ctx)
-    with ctx.step("start what the deployment left stopped") as evidence:
-        evidence.append(_start(ctx, _of_source(ctx, look(ctx, toolchain, inventory), None)))
+
+
+def _place(ctx: StageContext, it: physical.Physical) -> None:
+    """A physical copy: takes the place of one server's data, and that one begins a cluster of its own."""
+    with ctx.step("put the physical copy in place") as evidence:
+        evidence.append(physical.put_in_place(it))
+    with ctx.step("one database server") as evidence:
+        evidence.append(physical.begin_cluster(it))
+    with ctx.step("keys") as evidence:
+        play = ctx.attempt.play_folder("restore-keys")
+        findings = restore_keys(ctx.site, it.toolchain, ctx.attempt.runner(), play, it.folder)
+        ctx.judge(findings, f"the keys were not put back (the databases are those of {it.manifest.made_at})")
+        evidence.extend(finding.message for finding in findings if finding.code is Code.SUCCESS)
 
 
 def _only(ctx: StageContext, manifest: Manifest) -> tuple[str, ...] | None:
