@@ -16,7 +16,7 @@ from upgrader.graph import load_graph
 ABOUT = {
     "host": "ctl1", "engine": "docker", "volumes": "/var/lib/docker/volumes", "service": "keystone",
     "container": "keystone", "inventory": "/etc/upgrader/inventory", "config": "/etc/kolla",
-    "passwords": "/etc/kolla/passwords.yml", "database": "keystone",
+    "passwords": "/etc/kolla/passwords.yml", "ansible": "/t/bin/ansible", "database": "keystone",
 }  # fmt: skip
 CHANGING = re.compile(
     r"\b(rm|restart|stop|kill|reboot|delete|drop|update|insert|set-policy|purge|prune|reset|deploy|reconfigure|resume|"

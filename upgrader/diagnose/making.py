@@ -167,6 +167,7 @@ class Making:
         folder = next(iter(choice.main), "")
         return {
             "host": host, "engine": engine, "volumes": volumes, "service": folder, "container": folder,
+            "ansible": str(self.site.toolchains_dir / story.target / "bin" / "ansible") if story.target else "ansible",
             "inventory": str(self.site.inventory), "config": str(self.site.config_dir),
             "passwords": str(self.site.passwords),
         }  # fmt: skip
