@@ -46,7 +46,7 @@ def rules(draw: st.DrawFn) -> tuple[WindowRules, datetime]:
     return WindowRules(draw(times), length, zone, days, freezes), now
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(rules())
 def test_windows_are_apart_in_order_and_free_of_freezes(made: tuple[WindowRules, datetime]) -> None:
     rule, now = made
@@ -62,7 +62,7 @@ def test_windows_are_apart_in_order_and_free_of_freezes(made: tuple[WindowRules,
     assert not (opened and frozen_at(rule, now))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(rules(), st.floats(0, 1))
 def test_a_window_is_the_same_from_wherever_in_it_one_looks(made: tuple[WindowRules, datetime], part: float) -> None:
     rule, now = made
@@ -73,7 +73,7 @@ def test_a_window_is_the_same_from_wherever_in_it_one_looks(made: tuple[WindowRu
         assert after is None or after.begins >= window.ends
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(rules())
 def test_against_minutes_counted_one_by_one(made: tuple[WindowRules, datetime]) -> None:
     """Open means: clocks of the zone have come to the start of such a day, and not more than the length ago."""
@@ -101,7 +101,7 @@ def test_against_minutes_counted_one_by_one(made: tuple[WindowRules, datetime]) 
     assert told is opened, (begins, first_day)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(rules(), st.integers(0, 200_000), st.integers(0, 50_000), st.integers(0, 50_000))
 def test_what_fits(made: tuple[WindowRules, datetime], stage: int, back: int, less: int) -> None:
     rule, now = made
@@ -118,7 +118,7 @@ def test_what_fits(made: tuple[WindowRules, datetime], stage: int, back: int, le
         assert found.later.begins > now
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=90, deadline=None)
 @given(st.datetimes(FIRST, LAST), zones)
 def test_readings_of_a_local_time(local: datetime, name: str) -> None:
     local, zone = local.replace(second=0, microsecond=0), ZoneInfo(name)

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 
 class UnknownZoneError(ValueError):
@@ -18,6 +21,8 @@ class UnknownZoneError(ValueError):
 @cache
 def zone_of(name: str) -> ZoneInfo:
     """Raises UnknownZoneError."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # loaded for sites that have windows only
+
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -25,7 +30,9 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 def _unknown(name: str) -> str:
-    known = available_timezones()
+    import zoneinfo
+
+    known = zoneinfo.available_timezones()
     if not known:
         return f"{name!r} cannot be looked up: this machine has no time zones (install the package tzdata)"
     from difflib import get_close_matches

@@ -16,12 +16,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Any
 
 from upgrader.config_table import Table
 from upgrader.window.local import UnknownZoneError, exists, readings, zone_of
 from upgrader.window.rules import DAYS, Freeze, WindowRules
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 SECTION = "window"
 KEYS = ("start", "days", "length", "timezone", "freeze")
