@@ -194,7 +194,10 @@ def test_hostile_names_are_words(tmp_path: Path, window: Browser):
         with run.locked(), serving(run) as server:
             shown(window, server)
             assert HOSTILE in window.text()
-            assert window.js("return window.hit || document.querySelectorAll('img:not(#picture), main script').length") == 0
+            assert (
+                window.js("return window.hit || document.querySelectorAll('img:not(#picture), main script').length")
+                == 0
+            )
             assert window.log() == [], "the browser complained"
 
 

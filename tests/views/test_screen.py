@@ -85,3 +85,12 @@ def test_a_line_as_wide_as_the_screen_keeps_its_last_character(before: list[list
     screen.draw([[Span("z" * WIDTH)]])
     terminal.feed(stream.getvalue())
     assert terminal.text()[0] == "z" * WIDTH
+
+
+def test_what_stands_behind_a_wide_character_is_found_again():
+    stream = Stream()
+    screen, terminal = Screen(stream, color=False), Terminal(WIDTH, HEIGHT)
+    screen.draw([[Span("宽 ctl1 ok")]])
+    screen.draw([[Span("宽 ctl2 ok")]])
+    terminal.feed(stream.getvalue())
+    assert terminal.text()[0] == "宽 ctl2 ok"

@@ -74,6 +74,7 @@ def test_known_risks_are_those_of_this_hop(tmp_path: Path):
         told = " ".join(one.text for one in watcher(run).sample().insights)
     assert "old-computes" in told and "Watch the gateways" in told
     assert "later" not in told and "elsewhere" not in told
+    assert "taken, accepted by anna (known): a risk" in told and "of-the-cloud" not in told
 
 
 def test_slow_and_stalled_come_from_what_the_task_took_before(tmp_path: Path):
@@ -97,6 +98,23 @@ def test_slow_and_stalled_come_from_what_the_task_took_before(tmp_path: Path):
             seen = looking.sample()
     assert seen.pace.tempo == "stalled" and "usually takes 20 s" in seen.pace.why
     assert seen.insights[0].text.startswith("stalled?")
+
+
+def test_silence_ends_with_the_next_sign(tmp_path: Path):
+    with going(tmp_path) as run:
+        run.begin()
+        run.play("ctl1")
+        run.task("Restart")
+        clocks = Clocks(run.now)
+        looking = watcher(run, clocks)
+        with run.locked():
+            looking.sample()
+            clocks.sleep(90)
+            assert looking.sample().pace.silent == 90
+            run.event("host_ok", task="Restart", host="ctl1")
+            assert looking.sample().pace.silent == 0
+            clocks.sleep(5)
+            assert looking.sample().pace.silent == 5
 
 
 def test_a_clock_that_is_set_makes_nothing_slow(tmp_path: Path):

@@ -32,6 +32,8 @@ PLAN = {
     ],
     "findings": [
         {"id": "old-computes", "hop": "2024.1→2024.2", "code": "warning", "message": "cmp07 is old"},
+        {"id": "of-the-cloud", "hop": "", "code": "warning", "message": "not of any hop"},
+        {"id": "taken", "hop": "", "code": "failure", "message": "a risk", "accepted": ["anna", "known"]},
         {"id": "later", "hop": "2024.2→2025.1", "code": "failure", "message": "of another hop"},
     ],
 }  # fmt: skip

@@ -27,7 +27,8 @@ def hop_picture(seen: Watched, query: str) -> str:
 
 
 def _bar(line: StageLine) -> StageBar:
-    took = line.seconds if line.seconds is not None else line.estimate if line.state != "passed" else 0.0
+    known = line.seconds if line.seconds is not None else line.estimate
+    took = {"passed": 0.0, "interrupted": None}.get(line.state, known)  # how far it came, nobody knows
     before = INFO[State(line.name)].when == "before"
     return StageBar(line.name, took, when="before" if before else "window", state=_STATES[line.state])
 
