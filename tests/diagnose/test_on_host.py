@@ -89,7 +89,8 @@ def test_links_pipes_old_and_foreign_files_are_left_alone(node):
     old = place / "old.log"
     old.write_text(f"{local(time.time())} ERROR x\n")
     os.utime(old, (1, 1))
-    (place / "link.log").symlink_to("/etc/passwd")
+    (node / "elsewhere.log").write_text(f"{local(time.time())} ERROR of somebody else\n")
+    (place / "link.log").symlink_to(node / "elsewhere.log")
     os.mkfifo(place / "pipe.log")
     (place / "secret.key").write_text(f"{local(time.time())} ERROR x\n")
     assert ask(node)["sources"] == []
