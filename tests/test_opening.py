@@ -32,7 +32,7 @@ __all__ = ["forks", "place"]
 HOP = "2024.1→2024.2"
 OPENS = datetime(2026, 12, 5, 21, tzinfo=UTC)
 RULES = WindowRules(OPENS, 8 * 3600, "Europe/Berlin")
-HOUR = timedelta(hours=1)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 FOUND = tuple(
     Estimate(HOP, stage, 3600, 1800, 7200, "history", 3) for stage in (*(one.value for one in FORWARD), *BACK)
 )
@@ -93,7 +93,7 @@ def test_what_has_begun_goes_on_and_the_way_back_is_always_open(stage: State) ->
 @pytest.mark.parametrize("stage", [State.BROKER, State.UPGRADE])
 def test_a_hop_that_has_begun_is_not_held_up(stage: State) -> None:
     found = ask(stage, OPENS - HOUR, Memory(began=True))
-    assert not found.why and found.outside.startswith("this hop has begun to change the cloud")
+    assert not found.why and found.outside.startswith(f"{stage} has begun on this hop and is brought to its end (")
 
 
 @pytest.mark.parametrize(
@@ -214,6 +214,29 @@ def test_an_override_does_not_reach_the_next_hop(place: Path) -> None:
 
 
 @pytest.mark.usefixtures("forks")
+def test_after_a_queue_migration_the_upgrade_waits_for_its_own_window(place: Path) -> None:
+    with at_desk(place, At(OPENS - HOUR)) as desk:
+        desk.begin(queues=True)
+        for stage in ("backup", "broker"):
+            desk.journal.accept(f"window-{stage}", "the board said so", "anna")
+        ending = desk.drive()
+        assert (ending.wants, desk.hop.state) == ("window", State.HOLD_UPGRADE)
+        assert desk.stages()[-1] == "broker succeeded"
+        assert "about" not in ending.message and "upgrade waits" in ending.message
+
+
+@pytest.mark.usefixtures("forks")
+def test_a_queue_migration_that_no_plan_foresaw_needs_its_time_too(place: Path) -> None:
+    with at_desk(place, At(OPENS + 7 * HOUR + 50 * MINUTE)) as desk:
+        desk.begin()
+        desk.journal.begin_hop(0)
+        walk_to(desk.journal, State.HOLD_BROKER)
+        snapshot = desk.journal.snapshot()
+        found = desk.session.conduct(snapshot).opening(snapshot, desk.hop, State.BROKER)
+        assert found.verdict and found.verdict.needed_seconds > 1000 and "10 min are left" in found.why
+
+
+@pytest.mark.usefixtures("forks")
 def test_a_clock_put_forward_while_the_run_is_driven(place: Path) -> None:
     clock = At(OPENS - HOUR)
     with at_desk(place, clock) as desk:
@@ -287,7 +310,7 @@ def test_a_lost_upgrade_goes_on_and_goes_back_outside_the_window(place: Path) ->
         desk.journal.move(0, Event.RETRY, "anna", "again")
         snapshot = desk.journal.snapshot()
         found = desk.session.conduct(snapshot).opening(snapshot, desk.hop, State.UPGRADE)
-        assert not found.why and found.outside.startswith("this hop has begun")
+        assert not found.why and found.outside.startswith("upgrade has begun on this hop")
         for stage in (State.ROLLBACK_RESTORE, State.ROLLBACK_REDEPLOY, State.VERIFY_OLD, State.VERIFY):
             assert not desk.session.conduct(snapshot).opening(snapshot, desk.hop, stage).why
 

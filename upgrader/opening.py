@@ -3,8 +3,8 @@
 - Up to the upgrade, a stage that belongs into the window begins only in an open one, and only when its estimate and
   the way back from it fit into what is left. Which stages belong there is the law's word (`states.INFO`).
 - A stage that may run before the window begins at any time; in a freeze only where it puts nothing on the hosts.
-- What has begun is brought to its end: after an upgrade or a queue migration has started on a hop, nothing of that hop
-  is held up by the window, neither forward nor back. It is said that it goes on outside the window.
+- What has begun is brought to its end: an upgrade or a queue migration that was started is never held up again, nor is
+  anything after the upgrade, forward or back. It is said that it goes on outside the window.
 - A person may override it by name, for one stage (`window-upgrade`) or for the rest of the hop (`window`). That is an
   acceptance as any other, in the journal with who and why; it ends with the hop, and never covers the next one.
 - No window configured: nothing is held up.
@@ -36,7 +36,8 @@ FROZEN: frozenset[State] = frozenset({State.PULL})
 BEGINS: Mapping[State, State] = {State.HOLD_BROKER: State.BROKER, State.HOLD_UPGRADE: State.UPGRADE}
 """The stage that an approval of a hold lets begin, where that is one that waits for a window."""
 _BACK = (State.ROLLBACK_REDEPLOY, State.ROLLBACK_RESTORE, State.VERIFY_OLD)
-_CHANGING = (State.BROKER.value, State.UPGRADE.value)
+CHANGING: frozenset[State] = frozenset({State.BROKER, State.UPGRADE})
+"""Of these, the ones that leave the cloud half changed when they do not come to their end."""
 _JUMP = timedelta(seconds=60)
 """How far the wall clock may go from the monotonic one within one command before both are asked."""
 
@@ -46,7 +47,7 @@ class Memory:
     """What the journal says that counts here."""
 
     began: bool = False
-    """An upgrade or a queue migration of this hop was started, and may have changed something."""
+    """The stage was started on this hop before, did not come to its end, and may have changed something."""
     accepted: tuple[Acceptance, ...] = ()
     """Acceptances by name that were given for this hop."""
 
@@ -120,7 +121,9 @@ def _held(stage: State, memory: Memory, judged: Verdict, why: str) -> Opening:
         always = "going back is always allowed" if stage in _BACK else "what has begun is brought to its end"
         return Opening(stage.value, verdict=judged, outside=f"{always} ({why})")
     if memory.began:
-        return Opening(stage.value, verdict=judged, outside=f"this hop has begun to change the cloud ({why})")
+        return Opening(
+            stage.value, verdict=judged, outside=f"{stage} has begun on this hop and is brought to its end ({why})"
+        )
     for row in reversed(memory.accepted):
         if row.name in (WINDOW, f"{WINDOW}-{stage}"):
             told = f"{row.actor} accepted {row.name}: {row.reason} ({why})"
@@ -153,16 +156,13 @@ def _jumped(rules: WindowRules, clocks: Clocks, by_counting: Verdict) -> str:
 # ---------------------------------------------------------------- from a journal
 
 
-def remember(journal: Journal, snapshot: Snapshot, hop: HopRow) -> Memory:
-    """What counts for this hop. Events are read only where the tables do not say it."""
-    tried = [row for row in journal.attempts(hop.run, hop.index) if row.stage.value in _CHANGING and row.finished_at]
+def remember(journal: Journal, snapshot: Snapshot, hop: HopRow, stage: State) -> Memory:
+    """What counts for a stage of this hop. Events are read only where the tables do not say it."""
+    tried = [row for row in journal.attempts(hop.run, hop.index, stage) if row.finished_at] if stage in CHANGING else []
     began = any(row.state not in (AttemptState.VOID, AttemptState.UNKNOWN) for row in tried)
     if not began and any(row.state is AttemptState.UNKNOWN for row in tried):
-        began = any(
-            not _without_trace(event.data)
-            for event in _events(journal, hop.run, hop.index, "attempt_finished")
-            if event.data["stage"] in _CHANGING
-        )
+        ended = _events(journal, hop.run, hop.index, "attempt_finished")
+        began = any(not _without_trace(event.data) for event in ended if event.data["stage"] == stage)
     accepted = tuple(row for row in snapshot.acceptances if row.name.startswith(WINDOW))
     if accepted and hop.index:
         moves = _events(journal, hop.run, hop.index - 1, "hop_moved")
@@ -200,7 +200,7 @@ def opening(
     wanted = stage or BEGINS.get(hop.state, hop.state)
     if site.window is None or INFO[wanted].kind != "stage":
         return Opening(wanted.value)
-    memory = remember(journal, snapshot, hop)
+    memory = remember(journal, snapshot, hop, wanted)
     way = way_of(plan["hops"][hop.index])
     found = estimates(site, plan, only=[(hop.name, one) for one in (wanted.value, *BACK)])
     return may_begin(site.window, wanted, hop.name, memory, found, clocks_of(journal), way)

@@ -51,7 +51,7 @@ def estimates(
 ) -> tuple[Estimate, ...]:
     """Every stage of every hop of the plan, and of its ways back, in order. Raises nothing for what cannot be read.
 
-    `only`: (hop, stage) of those that are wanted.
+    `only`: (hop, stage) of those that are wanted, also where the plan does not foresee the stage.
     """
     known = Known(samples(site.state_dir, forks=site.forks), _of_staging(site), measured(site.state_dir))
     return with_known(plan, known, forks=site.forks, soak=site.soak_seconds, only=only)
@@ -75,8 +75,9 @@ def with_known(
     found = []
     for hop in document["hops"]:
         size = size_of(document, hop, forks=forks, soak=soak)
-        wanted = [one for one in stages_of(hop) if only is None or one in only]
-        found += [_one(name, stage, size, known) for name, stage in wanted]
+        name = f"{hop['from']}→{hop['to']}"
+        wanted = stages_of(hop) if only is None else (one for one in only if one[0] == name)
+        found += [_one(name, stage, size, known) for _, stage in wanted]
     return tuple(found)
 
 
