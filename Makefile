@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow test-published test-databases lint lab-test lab-test-wide bench bench-databases clean
+.PHONY: demo test test-slow test-published test-browser test-databases lint lab-test lab-test-wide bench bench-databases clean
 demo: $(READY)
 	$(VENV)/bin/upgrader demo
 
@@ -18,6 +18,10 @@ test-slow: $(READY)
 test-published: $(READY)
 	$(VENV)/bin/python -m pytest -n 2 -m slow tests/release_graph tests/crash/test_kills.py \
 		tests/crash/test_sigkill.py::test_kills_along_a_way tests/crash/test_sigkill.py::test_points_are_where_they_should_be
+
+# The live page in a real Chromium (with chromedriver, npm), the watching terminal in tmux.
+test-browser: $(READY)
+	$(VENV)/bin/python -m pytest -m slow tests/serve tests/cli/test_serve.py tests/cli/test_status_watch.py
 
 # Real MariaDB, mydumper, restic and its servers; the real migrations of five services over two hops.
 test-databases: $(READY)

@@ -57,6 +57,20 @@ def test_hosts_in_trouble_and_one_that_was_rescued(tmp_path: Path):
         assert looking.sample().hosts.troubled == (), "another playbook tries every host again"
 
 
+def test_four_hundred_hosts_that_fail_at_once(tmp_path: Path):
+    with going(tmp_path) as run:
+        run.begin()
+        names = [f"cmp{number:03d}" for number in range(400)]
+        run.play(*names)
+        run.task("Pull")
+        for name in names:
+            run.event("host_failed", task="Pull", host=name, message="x" * 5000)
+        seen = watcher(run).sample()
+    assert (seen.hosts.total, seen.hosts.ok, seen.hosts.failed) == (400, 0, 400)
+    assert any("and 395 more hosts: cmp005" in one.text for one in seen.insights)
+    assert len(str(seen.document())) < 60_000
+
+
 def test_the_line_is_told_before_the_journal_knows(tmp_path: Path):
     with going(tmp_path) as run:
         run.begin()

@@ -25,6 +25,8 @@ from upgrader.watch.tail import Tail
 from upgrader.watch.usual import Usual, between
 
 LAST_TASKS = 6
+MOST_TROUBLED = 30
+"""Hosts that are named; where all 400 fail at once, their number says it."""
 _SHORTEST = 0.05
 """Tasks below this are passed over in the list of the last ones: kolla's plays flush handlers again and again."""
 _LOOK_AGAIN_SECONDS = 3.0
@@ -85,7 +87,7 @@ class Following:
             failed=failed,
             unreachable=len(troubled) - failed,
             answered=len(self._answered & self._expected if self._expected else self._answered),
-            troubled=tuple(troubled),
+            troubled=tuple(troubled[:MOST_TROUBLED]),
         )
 
     def evidence(self) -> str:

@@ -70,9 +70,9 @@ def _troubles(hosts: Hosts) -> Iterator[Insight]:
     for one in hosts.troubled[:5]:
         words = " ".join(one.message.split())[:160]
         yield Insight("bad", f"{one.host} {one.kind} at {one.task}{f': {words}' if words else ''}", "hosts")
-    if len(hosts.troubled) > 5:
-        rest = hosts.troubled[5:]
-        yield Insight("bad", f"and {len(rest)} more hosts: {', '.join(one.host for one in rest[:20])}", "hosts")
+    more = hosts.failed + hosts.unreachable - 5
+    if more > 0:
+        yield Insight("bad", f"and {more} more hosts: {', '.join(one.host for one in hosts.troubled[5:20])} …", "hosts")
 
 
 def _tempo(pace: Pace) -> Iterator[Insight]:

@@ -53,6 +53,7 @@ class Hosts:
     answered: int = 0
     """How many are through with the task that runs."""
     troubled: tuple[Trouble, ...] = ()
+    """The first of them, by name; `failed` and `unreachable` count all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,8 @@
     show("hosts", hosts.total > 0);
     const through = active && tasks.now ? `, ${hosts.answered} of ${hosts.total} through this task` : "";
     put("hosts-words", `${hosts.ok} ok, ${hosts.failed} failed, ${hosts.unreachable} unreachable${through}`);
+    const unnamed = hosts.failed + hosts.unreachable - hosts.troubled.length;
+    put("unnamed", unnamed > 0 ? `and ${unnamed} more` : "");
     list("troubled", hosts.troubled, (one) => {
       const item = made("li"), words = made("span");
       words.append(made("strong", one.host), document.createTextNode(` ${one.kind} at ${one.task}: ${one.message}`));
