@@ -61,6 +61,11 @@ def test_a_window_that_is_too_short_or_over(plan: Plan) -> None:
     assert "none comes any more" in over and "fits into no window to come" in over
 
 
+def test_a_window_that_is_open(plan: Plan) -> None:
+    assert f"✓ {plan.hops[0].name} fits, now: about" in said(plan, WindowRules(NOW, 8 * 3600, "Europe/Berlin"))
+    assert f"✓ {plan.hops[0].name} fits, now: about" in said(plan, WindowRules())
+
+
 def test_without_windows_nothing_is_said_of_them(plan: Plan) -> None:
     text = plain_text(plan_page(plan, next_commands=["x"], found=for_plan_only(plan)))
     assert "Change window" not in text and "in the window" in text

@@ -46,7 +46,9 @@ def window_part(page: Page, window: Standing | None, fits: Sequence[HopFit]) -> 
         if fit.window is None:
             page.line(Span("! ", "warn"), f"{fit.hop} fits into no window to come: {need}", indent=2, hang=4)
             continue
-        when = "at any time" if fit.window.endless else f"from {moment(fit.window.begins, window.zone)}"
+        when = f"from {moment(fit.window.begins, window.zone)}"
+        if window.open and fit.window.begins.isoformat() == window.opens:
+            when = "now"
         sure = "" if fit.worst else "; not if both take long"
         page.line(Span("✓ ", "good"), f"{fit.hop} fits, {when}: {need}{sure}", indent=2, hang=4)
 
