@@ -129,7 +129,8 @@ def test_a_look_that_takes_too_long_is_cut_off_and_told(tmp_path, cloud, monkeyp
         return cloud.seen
 
     monkeypatch.setattr(asking, "observe", slow)
-    assert "cut off" in ask(tmp_path, story(failure())).gaps[0].why
+    heard = ask(tmp_path, story(failure()))
+    assert "cut off" in heard.gaps[0].why and heard.cut_off
 
 
 def test_without_a_request_in_an_error_nobody_is_asked_twice(tmp_path, cloud):

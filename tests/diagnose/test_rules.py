@@ -7,9 +7,10 @@ import shlex
 
 import pytest
 
-from tests.diagnose_kit import facts, failure, hosts, story
+from tests.diagnose_kit import facts, failure, hosts, report, story
 from upgrader.diagnose.cloud import cloud_of, states_of
 from upgrader.diagnose.rules import SHOWN, Line, Seen, checks, holding, rules, signs
+from upgrader.diagnose.summary import condition
 from upgrader.facts.names import release_names
 from upgrader.graph import load_graph
 
@@ -154,3 +155,14 @@ def test_the_host_that_failed_is_looked_at_first():
     said = {"host": {"kernel": ["Out of memory: Killed process 1 (x)"]}}
     found = states_of(story(failure("ctl3")), _cloud(hosts("ctl1", "ctl3"), {"ctl1": said, "ctl3": said}))
     assert found["oom"]["host"] == "ctl3"
+
+
+def test_silence_of_a_look_that_was_cut_off_is_no_trouble():
+    rows = [row.model_copy(update={"galera": None}) for row in hosts("ctl1", "ctl2")]
+    seen = facts(*rows, rabbitmq=None, vip=None)
+    names = release_names(load_graph())
+    cut = cloud_of(seen, names, {}, 1795317125.0, 0, cut_off=True)
+    assert cut.troubles == () and set(states_of(story(), cut)) == set()
+    assert "2 not heard in time" in condition(cut, report(), offline=False)
+    whole = states_of(story(), cloud_of(seen, names, {}, 1795317125.0, 0))
+    assert {"galera-no-primary", "galera"} <= set(whole)

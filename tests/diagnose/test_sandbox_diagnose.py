@@ -61,7 +61,7 @@ def test_the_run_wrote_one_itself_and_ended_as_it_would_have(failed):
     text = file.read_text()
     assert len(text.encode()) <= 60_000
     assert "Init keystone database upgrade" in text and "interrupted-script" in text
-    assert "Galera on ctl1: size 2, Primary, Synced" in text
+    assert "Galera on ctl1: Primary, size 2, Synced" in text
     assert "keystone-manage.log" in text, "what really happened is in the logs that were read"
     status = json.loads(upgrader(root, "status", "--json").stdout)
     assert (status["diagnosis"], status["verdict"]) == (str(file), Verdict.DECISION)

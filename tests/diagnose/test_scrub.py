@@ -95,6 +95,7 @@ def test_what_is_a_secret_by_its_shape_is_out(line):
         "/etc/kolla/passwords.yml cannot be read",
         "WSREP: Synchronized with group, ready for connections",
         "a login as user@host failed",
+        "a cookie, a name that does not resolve, or a disk that is full",
     ],
 )
 def test_what_helps_stays(line):

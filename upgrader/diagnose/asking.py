@@ -67,6 +67,8 @@ class Heard:
     gaps: list[Gap] = field(default_factory=list)
     choice: Choice | None = None
     engine: str = ""
+    cut_off: bool = False
+    """The look at the cloud was ended before everybody had answered: silence means nothing."""
 
     def gap(self, what: str, why: object) -> None:
         words = why.message if isinstance(why, UpgraderError) else f"{why}"
@@ -173,6 +175,7 @@ class Question:
         self.heard.facts = facts
         self.heard.engine = next((host.engine for host in facts.hosts if host.engine), "")
         if time.monotonic() > self._until:
+            self.heard.cut_off = True
             self.heard.gap("the cloud as it is", f"the look was cut off after {seconds:.0f} s; what was heard is told")
         elif all(host.reachable for host in facts.hosts):
             keep_seen(self.site, facts.document())

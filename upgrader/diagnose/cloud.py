@@ -21,6 +21,7 @@ _DISK_SHARE, _DISK_BYTES = 0.05, 2 * 1024**3
 _INODES_PERCENT = 3
 _MEMORY_SHARE = 0.04
 _HALF = "database "
+NOT_HEARD = "not heard in time"
 
 
 def iso(seconds: float) -> str:
@@ -38,11 +39,24 @@ def moment(at: str) -> float | None:
 
 
 def cloud_of(
-    facts: CloudFacts, names: ReleaseNames, answers: Mapping[str, Mapping[str, Any]], around: float, min_free: int
+    facts: CloudFacts,
+    names: ReleaseNames,
+    answers: Mapping[str, Mapping[str, Any]],
+    around: float,
+    min_free: int,
+    *,
+    cut_off: bool = False,
 ) -> Cloud:
-    """The look and the hosts' own answers together. `around`: seconds since the epoch of the failure."""
+    """The look and the hosts' own answers together. `around`: seconds since the epoch of the failure.
+
+    `cut_off`: the look was ended early, so that whoever said nothing may only not have come to it: no trouble is made
+    of silence.
+    """
     hosts = tuple(_host(host, names, answers.get(host.name, {}), around) for host in facts.hosts)
     found = [*containers(facts, names), *galera(facts), *disk(facts, min_free), *judge_services(facts)]
+    if cut_off:
+        silent = {host.name for host in facts.hosts if host.galera is None}
+        found = [one for one in found if not one.unknown and not (one.id == "galera" and one.host in silent)]
     own = [trouble for host in hosts for trouble in _of_host(host, around)]
     return Cloud(
         at=facts.observed_at,
@@ -50,7 +64,7 @@ def cloud_of(
         release=facts.reading.release,
         evidence=tuple(facts.reading.evidence[:20]),
         hosts=hosts,
-        galera=tuple(_galera(host) for host in facts.hosts if "mariadb" in host.groups),
+        galera=tuple(_galera(host, cut_off) for host in facts.hosts if "mariadb" in host.groups),
         broker=_broker(facts),
         vip=_vip(facts),
         api=_api(facts),
@@ -81,10 +95,10 @@ def _host(host: HostFacts, names: ReleaseNames, answer: Mapping[str, Any], aroun
     )
 
 
-def _galera(host: HostFacts) -> tuple[str, str, str, str, str]:
+def _galera(host: HostFacts, cut_off: bool) -> tuple[str, str, str, str, str]:
     seen = host.galera
     if seen is None or not (seen.size or seen.status):
-        return (host.name, "?", "no answer", "", "")
+        return (host.name, "?", NOT_HEARD if cut_off and seen is None else "no answer", "", "")
     return (host.name, str(seen.size), seen.status, seen.state, seen.server_version)
 
 
@@ -170,7 +184,7 @@ def states_of(story: Story, cloud: Cloud) -> dict[str, dict[str, str]]:
     for trouble in sorted(cloud.troubles, key=lambda one: (not one.bad, one.host not in near)):
         about = {"host": trouble.host.partition(",")[0].strip(), "container": _container(trouble)}
         found.setdefault(trouble.id, about)
-    if cloud.galera and not any(row[2] == "Primary" for row in cloud.galera):
+    if cloud.galera and not any(row[2] in ("Primary", NOT_HEARD) for row in cloud.galera):
         found["galera-no-primary"] = {"host": cloud.galera[0][0]}
     if cloud.heads:
         found["half-migrated"] = {"database": cloud.heads[0].removeprefix(_HALF).partition(":")[0]}

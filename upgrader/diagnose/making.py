@@ -158,7 +158,8 @@ class Making:
         if facts is None:
             return Cloud()
         around = around_of(self.subject.story)
-        return cloud_of(facts, release_names(self.graph), self.heard.answers, around, self.site.min_free_bytes)
+        names, least = release_names(self.graph), self.site.min_free_bytes
+        return cloud_of(facts, names, self.heard.answers, around, least, cut_off=self.heard.cut_off)
 
     def _about(self, story: Story, choice: Choice) -> dict[str, str]:
         engine = self.heard.engine or self.site.engine

@@ -181,7 +181,8 @@ def _cloud(cloud: Cloud) -> str:
         rows += [f"- {quoted(line, 240)}" for line in cloud.evidence[:12]]
     rows += [f"- half-migrated: {quoted(line, 300)}" for line in cloud.heads[:6]]
     for host, size, component, state, version in cloud.galera:
-        rows.append(f"- Galera on {plain(host)}: size {size}, {plain(component)}, {plain(state)} ({plain(version)})")
+        more = f", size {size}, {plain(state)} ({plain(version)})" if state else ""
+        rows.append(f"- Galera on {plain(host)}: {plain(component)}{more}")
     if cloud.broker:
         rows.append("- RabbitMQ: " + "; ".join(f"{name} {quoted(value, 200)}" for name, value in cloud.broker))
     if cloud.vip:

@@ -30,7 +30,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         # headers: everything up to the end of the value
         (
             r"((?:proxy-)?authorization|x-(?:auth|subject|service|storage)-token|set-cookie|cookie|x-api-key)"
-            r"(\\*[\"']?\s*[:=,]\s*(?:b?\\*[\"'])?)[^\r\n\"'\\]+",
+            r"((?:\\*[\"'])?\s*[:=]\s*(?:b?\\*[\"'])?|\\*[\"']\s*,\s*b?\\*[\"'])[^\r\n\"'\\]+",
             rf"\1\2{MASK}",
             True,
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from upgrader.diagnose.cloud import NOT_HEARD
 from upgrader.diagnose.model import Cloud, Match, Story
 from upgrader.status import Report
 
@@ -59,7 +60,9 @@ def condition(cloud: Cloud, report: Report, *, offline: bool) -> str:
     parts.append(known + (f" (not {', '.join(away[:4])}{' …' if len(away) > 4 else ''})" if away else ""))
     if cloud.galera:
         good = sum(1 for row in cloud.galera if row[2] == "Primary" and row[3] == "Synced")
-        parts.append(f"Galera {good}/{len(cloud.galera)} Synced")
+        unheard = sum(1 for row in cloud.galera if row[2] == NOT_HEARD)
+        told = f" ({unheard} not heard in time)" if unheard else ""
+        parts.append(f"Galera {good}/{len(cloud.galera)} Synced{told}")
     parts += _broker(cloud)
     if cloud.vip and "held by" in cloud.vip:
         parts.append(f"VIP {cloud.vip.partition(': ')[2]}")
