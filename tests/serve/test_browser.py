@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser_kit import DESKTOP, PHONE, Browser, browser, program
-from tests.watch_kit import Going, going
+from tests.watch_kit import Going, going, probing
 from upgrader.config import Site
 from upgrader.serve.access import Token
 from upgrader.serve.address import Address
@@ -133,8 +133,9 @@ def shown(window: Browser, server: Server, size: tuple[int, int] = DESKTOP, **pr
 def test_it_follows_the_run_without_being_loaded_anew(tmp_path: Path, window: Browser, pictures: Path):
     with beginning(tmp_path) as run:
         under_way(run)
-        with run.locked(), serving(run) as server:
+        with run.locked(), probing(run, "away", 41.0), serving(run) as server:
             shown(window, server)
+            window.until(lambda: "away, 41 s away so far" in window.text(), "the API that is away")
             text = window.text()
             for words in (
                 "RUNNING", "hop 1 of 2: 2024.1 → 2024.2", "Running expand", "cmp07", "as usual",

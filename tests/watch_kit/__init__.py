@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +15,12 @@ from typing import Any
 
 from tests.engine_kit.place import site_of
 from tests.journal_kit import FAST, HOPS, entered, plan, walk_to
+from upgrader.availability.present import ApiNow, document
+from upgrader.availability.present import State as ApiState
+from upgrader.availability.records import LOCK, PRESENT, folder_of
 from upgrader.journal import Journal
 from upgrader.journal.chain import digest
+from upgrader.processes import boot_id
 from upgrader.states import AttemptState, Event, Ponr, State
 
 BEGAN = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
@@ -135,6 +140,26 @@ def going(place: Path, stage: State = State.UPGRADE, *, now: datetime = BEGAN) -
     """A place with a run that has come to `stage`; nothing is under way yet."""
     with entered(place / "state", durability=FAST) as journal:
         yield Going(place, journal, stage, now)
+
+
+@contextmanager
+def probing(run: Going, state: ApiState, seconds: float) -> Iterator[None]:
+    """A probe that works, and its last word."""
+    folder = folder_of(run.site.state_dir, run.run)
+    folder.mkdir(parents=True, exist_ok=True)
+    clock = time.clock_gettime(time.CLOCK_BOOTTIME)
+    since = "2026-11-22T14:00:00.000+00:00"
+    apis = (
+        ApiNow("keystone", "http://vip:5000", "up", since, 0, 0, 100, 0, 12),
+        ApiNow("neutron", "http://vip:9696", state, since, seconds, 1, 100, 8, 0, "refused"),
+    )
+    said = document(apis, boot=boot_id(), clock=clock, at=time.time(), words="", stopped="")
+    (folder / PRESENT).write_bytes(said)
+    with (folder / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
 
 
 class Clocks:
