@@ -13,7 +13,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("The form of every value.", ("value",)),
     ("Values of what services said, and of what two renderings differ in.", ("observed", "rendered")),
     (
-        "Words and tools that know nothing of upgrades: errors, values, the law, the disk, processes, secrets, drawings.",
+        "Words and tools that know nothing of upgrades: errors, values, the law, the disk, processes, drawings.",
         ("errors", "model", "states", "durable", "processes", "redact", "pictures"),
     ),
     ("A file's sections and keys, every fault collected.", ("config_table",)),

@@ -135,7 +135,7 @@ def test_it_follows_the_run_without_being_loaded_anew(tmp_path: Path, window: Br
         under_way(run)
         with run.locked(), probing(run, "away", 41.0), serving(run) as server:
             shown(window, server)
-            window.until(lambda: "away, 41 s away so far" in window.text(), "the API that is away")
+            window.until(lambda: "away, 41 s so far" in window.text(), "the API that is away")
             text = window.text()
             for words in (
                 "RUNNING", "hop 1 of 2: 2024.1 → 2024.2", "Running expand", "cmp07", "as usual",

@@ -158,7 +158,7 @@
     list("apis", model.apis, (one) => {
       const kind = { up: "good", away: "bad", unknown: "warn" }[one.state] || "", item = made("li");
       item.append(marked({ up: "✓", away: "✗" }[one.state] || "?", "", kind)[0], made("span", one.name, "name"),
-        made("span", one.state + (one.away_seconds ? `, ${span(one.away_seconds)} away so far` : ""), kind));
+        made("span", one.state + (one.away_seconds ? `, ${one.state === "away" ? "" : "away "}${span(one.away_seconds)} so far` : ""), kind));
       return item;
     });
     put("apis-note", model.apis_note || (model.apis.length ? "" : "No API was asked."));
