@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -17,6 +18,8 @@ TRAILS = 9_000
 LONGEST = 600
 _FIRST, _OTHER = 7_000, 2_600
 _LINES = 3_000
+_TRACE = re.compile(r"^\++ ")
+"""What a shell shows of its own commands (set -x), as Kolla's containers do when they start."""
 
 
 def bad(text: str) -> bool:
@@ -31,7 +34,7 @@ def selected(excerpts: Iterable[Excerpt], story: Story, choice: Choice | None) -
     room = BUDGET
     found: list[Excerpt] = []
     for excerpt in ranked:
-        first = _rank(excerpt, story, choice)[0] == 0
+        first = _rank(excerpt, story, choice)[0] == 0 and any(bad(text) for _, text in excerpt.lines)
         cut = _cut(excerpt, around, min(room, _FIRST if first else _OTHER))
         # what says nothing of a trouble is shown of the failing service where it failed, or where nothing else is
         if not cut.lines or (_rank(excerpt, story, choice)[0] > 3 and len(found) > 3):
@@ -66,11 +69,12 @@ def _distance(excerpt: Excerpt, around: float) -> float:
 
 
 def _cut(excerpt: Excerpt, around: float, room: int) -> Excerpt:
-    lines = [(at, _short(text)) for at, text in excerpt.lines]
+    lines = [(at, _short(text)) for at, text in excerpt.lines if excerpt.path or not _TRACE.match(text)]
+    traced = len(excerpt.lines) - len(lines)
     question = {"moment": around, "bytes": room, "lines": 120, "ids": []}
     kept, left_out = log_lines.chosen(_folded(lines), question)
     shown = tuple((float(at), str(text)) for at, text in kept)
-    return replace(excerpt, lines=shown, left_out=excerpt.left_out + left_out)
+    return replace(excerpt, lines=shown, left_out=excerpt.left_out + left_out + traced)
 
 
 def _short(text: str) -> str:
