@@ -116,11 +116,25 @@ def test_a_keystone_that_is_away_from_the_start(cloud: Cloud, folder: Path) -> N
     known = (("nova", cloud.url(nova)),)
     running = Running(folder, order(cloud, keystone=cloud.url(keystone), known=known))
     running.until(lambda: states(folder).get("nova") == "up" and states(folder)["keystone token"] == "away")
+    kept = read_json(folder.parent / "endpoints.json").document
+    assert kept == {"keystone": cloud.url(keystone), "catalogue": dict(known)}
     cloud.catalogue = [
         {"name": "glance", "endpoints": [{"interface": "public", "region_id": "one", "url": cloud.url(nova)}]}
     ]
     cloud.open(keystone)
     running.until(lambda: states(folder).get("glance") == "up")
+    running.end()
+
+
+def test_a_catalogue_with_nothing_new_keeps_the_address(cloud: Cloud, folder: Path) -> None:
+    """The next probe may begin while the database that knows it is away."""
+    keystone = cloud.port(keystone=True)
+    cloud.catalogue = [
+        {"name": "keystone", "endpoints": [{"interface": "public", "region_id": "one", "url": cloud.url(keystone)}]}
+    ]
+    running = Running(folder, order(cloud, keystone=cloud.url(keystone)))
+    found = {"keystone": cloud.url(keystone), "catalogue": {"keystone": cloud.url(keystone)}}
+    running.until(lambda: read_json(folder.parent / "endpoints.json").document == found)
     running.end()
 
 

@@ -187,6 +187,7 @@ class Probe:
 
     def _set(self, *, force: bool = False) -> None:
         """Ask what is configured, and what the catalogue has besides."""
+        self._keep()
         order, stretch = self._order, self._asking.stretch
         every = order.interval * stretch
         found: list[Api] = []
@@ -207,9 +208,13 @@ class Probe:
         for api in self._apis:
             self._sums.tallies.setdefault(api.name, Tally(api)).api = api
         self._sums.adopt(boot_id(), boottime(), time.time())
-        if self._catalogue:
+
+    def _keep(self) -> None:
+        """Keep where things are for the next probe of this site, which may begin while no database answers."""
+        if self._order.keystone:
+            document = {"catalogue": self._catalogue, "keystone": self._order.keystone}
             with suppress(OSError):
-                write_json(self._folder.parent / ENDPOINTS, {"catalogue": self._catalogue, "keystone": order.keystone})
+                write_json(self._folder.parent / ENDPOINTS, document)
 
     def _tls(self) -> ssl.SSLContext:
         return context_of(self._order.authorities, insecure=self._order.insecure)
