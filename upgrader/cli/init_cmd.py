@@ -249,6 +249,12 @@ dir = "state"              # the journal; has to be on a local disk
 # phone = "+49 69 5550 101"
 # mail = "anna.berg@example.org"
 
+[serve]
+# The live page of a run: upgrader serve
+# listen = "127.0.0.1:8620"
+# token_file = "serve.token"   # what is in it opens the page; a must for all but loopback
+# names = ["upgrade.example.org"]   # host names of the page behind a proxy, which has TLS
+
 [window]
 # When the cloud may be changed: no backup, queue migration or upgrade begins outside, or if it would not fit.
 # start = "22:00"          # of every day, of the days below; or once: "2026-12-05 22:00"
