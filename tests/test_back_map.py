@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,6 +113,16 @@ def test_servers_that_are_made_anew_lose_all_of_it():
     assert (found.best, found.only_changed) == (Way.RESTORE, False)
     assert "empties all of them" in of(found, "neutron").alone_why
     assert any("made anew" in reason for reason in found.reasons)
+
+
+def test_a_physical_copy_is_never_put_back_in_part():
+    stood = Situation(a_hop(NEUTRON), "crossed", True, {"neutron": NEW}, "set-1", backup_complete=True)
+    found = Losses(since="2026-02-01T00:00:00Z", unchanged=ALL)
+    assert back_map(stood, ways(stood), found).only_changed
+    whole = replace(stood, physical=True, rebuildable=True)
+    told = back_map(whole, ways(whole), found)
+    assert not told.only_changed
+    assert "physical copy" in of(told, "neutron").alone_why
 
 
 def test_what_is_not_known_is_unsound():

@@ -187,6 +187,15 @@ def test_a_dump_that_is_text_goes_into_servers_made_anew(others):
         assert not told.redeploy
 
 
+@pytest.mark.parametrize("now", [SERVER, NEXT_SERIES])
+def test_a_physical_copy_is_put_back_whatever_series_runs(now):
+    stood = replace(situation(row(), before=SERVER, now=now, heads="new"), rebuildable=True, physical=True)
+    told = ways(stood)
+    assert told.restore
+    assert "every database and account becomes what it was" in told.restore_reasons[1]
+    assert not any("made anew for the dump" in line for line in told.restore_reasons)
+
+
 @pytest.mark.parametrize(("way", "possible"), [(Way.RESTORE, True), (Way.FORWARD_ONLY, False)])
 def test_a_broker_is_made_anew_where_that_is_its_way_back(way, possible):
     told = ways(situation(row(), store("rabbitmq", way=way), heads="new"))

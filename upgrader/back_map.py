@@ -80,8 +80,7 @@ def back_map(situation: Situation, ways: Ways, found: Losses | None, *, backup_s
     """The map. `found` None: what was written since is not known."""
     rows = _services(situation)
     need = {row.service for row in rows if row.way is Way.RESTORE and row.databases}
-    emptied = series_differ(situation)
-    told = tuple(_with_alone(row, need, rows, found, emptied=emptied) for row in rows)
+    told = tuple(_with_alone(row, need, rows, found, whole=_only_whole(situation)) for row in rows)
     judged = [row.alone for row in told if row.service in need]
     best = ways.best
     return BackMap(
@@ -143,14 +142,23 @@ def _way(situation: Situation, row: WayBack) -> tuple[Way, str]:
     return Way.REDEPLOY, "its schema is the old release's"
 
 
+def _only_whole(situation: Situation) -> str:
+    """Why a restore is of all databases whatever was written; empty where it need not be."""
+    if situation.physical:
+        return "the set is a physical copy, which brings back every database at once"
+    if series_differ(situation):
+        return "the database servers are made anew in the old series, which empties all of them"
+    return ""
+
+
 def _with_alone(
-    row: ServiceWay, need: set[str], rows: Sequence[ServiceWay], found: Losses | None, *, emptied: bool
+    row: ServiceWay, need: set[str], rows: Sequence[ServiceWay], found: Losses | None, *, whole: str
 ) -> ServiceWay:
     if row.service not in need:
         return row
     sound, why = _alone(row, rows, found)
-    if emptied:
-        sound, why = False, "the database servers are made anew in the old series, which empties all of them"
+    if whole:
+        sound, why = False, whole
     return row.model_copy(update={"alone": sound, "alone_why": why})
 
 

@@ -30,7 +30,10 @@ class Situation:
     """Version of the database server when the backup was taken; empty when not known."""
     server_now: str = ""
     rebuildable: bool = False
-    """The set is text that a server of any series can load, so servers of the old series may be made anew for it."""
+    """Servers of the old series may be made anew for the set: it is text that a server of any series can load, or a
+    physical copy with which a new one of its own series begins."""
+    physical: bool = False
+    """The set is a physical copy: it brings back everything, or nothing."""
     untouched: frozenset[str] = frozenset()
     """Services all of whose containers were seen on the old release: what they keep was not converted."""
 
@@ -160,7 +163,12 @@ def _restore(situation: Situation) -> tuple[bool, tuple[str, ...]]:
     told = [f"backup set {situation.backup_set} is complete"]
     if anew:
         told.append(f"{BROKER}: made anew with {situation.hop.source}; messages that wait in queues are lost")
-    if other:
+    if situation.physical:
+        told.append(
+            "it is a physical copy: database servers are made anew everywhere and one begins with it, so that every "
+            "database and account becomes what it was; the data of now are kept in a volume of their hosts"
+        )
+    elif other:
         told.append(
             f"the database server is now {situation.server_now}, it was {situation.server_before}: servers of the old "
             "series are made anew for the dump, and the newer ones' data are kept in a volume of their hosts"

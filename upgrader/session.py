@@ -187,7 +187,8 @@ class Session:
             server_before=hop.facts.get("server_before", ""),
             server_now=server,
             untouched=untouched,
-            rebuildable=bool(folder) and _logical(Path(folder)),
+            rebuildable=_method(folder) != "",
+            physical=_method(folder) == "mariabackup",
         )
         return self.stood
 
@@ -269,13 +270,14 @@ def _whole(folder: Path) -> bool:
     return True
 
 
-def _logical(folder: Path) -> bool:
+def _method(folder: str) -> str:
+    """How the databases of a set were taken; empty where there is none, or it cannot be read."""
     from upgrader.database.manifest import read_manifest
 
     try:
-        return read_manifest(folder).method == "logical"
+        return read_manifest(Path(folder)).method if folder else ""
     except UpgraderError:
-        return False
+        return ""
 
 
 @contextmanager

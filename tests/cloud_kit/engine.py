@@ -1,6 +1,7 @@
 # ruff: noqa: S606, S202
 """`engine.py HOSTDIR ARGV…`: the part of a container engine's command line that our plays use, over files."""
 
+import atexit
 import io
 import json
 import os
@@ -202,6 +203,7 @@ def main():  # noqa: PLR0912 - a table of calls
     with (host / "argv.log").open("a") as log:
         log.write(json.dumps(argv) + "\n")
     interrupt(host, "before")
+    atexit.register(interrupt, host, "after")
     if (host / "dead").exists():
         fail(1, "Cannot connect to the engine: is the daemon running?")
     match argv:
@@ -245,7 +247,6 @@ def main():  # noqa: PLR0912 - a table of calls
             switch(host, name, "running")
         case _:
             fail(125, f"unknown command: {argv}")
-    interrupt(host, "after")
 
 
 main()

@@ -6,12 +6,13 @@ Servers, mariadb-backup and the provider of Galera are real; containers are proc
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,11 @@ from tests.cloud_kit.galera import PROVIDER, Node, cluster
 from tests.cloud_kit.hosts import PASSWORD, FolderCloud, container, make_cloud
 from tests.cloud_kit.scripts import PACKAGE, run_script
 from tests.offbox_kit import absent, need
-from upgrader.database.manifest import sha256_of
+from upgrader.database import physical_copy
+from upgrader.database.manifest import FileEntry, Manifest, now, sha256_of
 from upgrader.facts.parse import Sections, sections
+from upgrader.runner.ansible import AnsibleRunner
+from upgrader.runner.base import Play, PlayResult
 
 pytestmark = pytest.mark.slow
 
@@ -205,3 +209,136 @@ def test_put_in_place_and_taken_over(lab: Lab) -> None:
     lab.stop("ctl1")
     lab.start("ctl1")
     assert {node.status("wsrep_cluster_size") for node in lab.nodes} == {"3"}
+
+
+# ---------------------------------------------------------------- killed anywhere
+
+
+def killed(lab: Lab, moment: str, number: int) -> None:
+    (lab.host("ctl1") / "argv.log").unlink(missing_ok=True)
+    (lab.host("ctl1") / "die").write_text(f"{moment} {number}")
+
+
+def mended(lab: Lab) -> None:
+    (lab.host("ctl1") / "die").unlink()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("number", range(2, 7))
+def test_killed_while_it_is_made_ready(lab: Lab, moment: str, number: int) -> None:
+    """Calls of the engine: volume, volume, rm, then a container for unpacking, preparing and trying."""
+    shutil.rmtree(lab.host("ctl1") / "volumes" / COPY, ignore_errors=True)
+    (lab.host("ctl1") / "volumes" / COPY).mkdir()
+    killed(lab, moment, number)
+    assert lab.copy(alone=True).returncode != 0
+    mended(lab)
+    done = lab.copy()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"nova\tinstances\t{ROWS}" in lab.answers().get("rows")
+
+
+@pytest.mark.parametrize("names", [(), ("ibdata1", "nova"), ("mysql", "sys", "ibdata1")])
+@pytest.mark.parametrize("which", ["aside", "in"])
+def test_broken_off_while_data_are_moved(lab: Lab, which: str, names: tuple[str, ...]) -> None:
+    shutil.rmtree(lab.host("ctl1") / "volumes" / COPY, ignore_errors=True)
+    assert lab.copy().returncode == 0
+    for node in lab.nodes:
+        lab.stop(node.folder.name)
+    volume, data = lab.host("ctl1") / "volumes" / COPY, lab.host("ctl1") / "volumes" / "mariadb"
+    (volume / "aside").mkdir()
+    if which == "in":
+        for path in list(data.iterdir()):
+            path.rename(volume / "aside" / path.name)
+        (volume / "upgrader-step").write_text(f"aside {lab.sha}\n")
+    for name in names:
+        source, target = (volume / "data", data) if which == "in" else (data, volume / "aside")
+        (source / name).rename(target / name)
+    for _ in range(2):
+        done = lab.place()
+        assert done.returncode == 0, done.stdout
+    assert (volume / "aside" / "ibdata1").exists() and not list((volume / "data").iterdir())
+    done = lab.begin()
+    assert done.returncode == 0, done.stdout
+    assert f"nova\tinstances\t{ROWS}" in sections(done.stdout).get("rows")
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("number", range(1, 7))
+def test_killed_while_the_first_server_begins(lab: Lab, moment: str, number: int) -> None:
+    for node in lab.nodes:
+        lab.stop(node.folder.name)
+    killed(lab, moment, number)
+    lab.begin(alone=True)
+    mended(lab)
+    done = lab.begin()
+    assert done.returncode == 0, done.stdout
+    assert lab.nodes[0].status("wsrep_cluster_status") == "Primary"
+    assert "wsrep_cluster_address=gcomm://127" in lab.conf("ctl1")
+
+
+# ---------------------------------------------------------------- what it says
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        ("checksum", "does not have the checksum"), ("cut", "unexpected end of file"), ("foreign", "no whole stream"),
+        ("password", "ERROR 1045"), ("image", "Unable to find image"),
+    ],
+)  # fmt: skip
+def test_what_cannot_become_a_server_is_named(lab: Lab, trouble: str, words: str, tmp_path: Path) -> None:
+    shutil.rmtree(lab.host("ctl1") / "volumes" / COPY, ignore_errors=True)
+    whole, other = lab.stream.read_bytes(), tmp_path / "stream.gz"
+    other.write_bytes(whole[: len(whole) // 2] if trouble == "cut" else gzip.compress(b"what"))
+    instead = {"sha": sha256_of(other), "stream": str(other)}
+    changes = {
+        "checksum": {"sha": "0" * 64}, "image": {"image": "r/none:1"}, "cut": instead, "foreign": instead,
+        "password": {"password": "another"},
+    }[trouble]  # fmt: skip
+    done = lab.copy(**changes)
+    assert done.returncode == 1
+    assert words in " ".join(sections(done.stdout).failed.values()), done.stdout + done.stderr
+
+
+# ---------------------------------------------------------------- by Ansible
+
+
+def test_the_plays_from_room_to_the_end(lab: Lab, tmp_path: Path) -> None:
+    """The same by Ansible, from a set; nothing that is written or passed on holds the password."""
+    runner, site, toolchain = AnsibleRunner(secrets=[PASSWORD]), lab.cloud.site, lab.cloud.toolchain
+    shutil.rmtree(lab.host("ctl1") / "volumes" / COPY, ignore_errors=True)
+    entry = FileEntry(path=lab.stream.name, bytes=lab.stream.stat().st_size, sha256=lab.sha)
+    stream = physical_copy.Stream(lab.stream, entry, 200 << 20, "ctl1")
+    names = [node.folder.name for node in lab.nodes]
+    plays = iter(range(99))
+
+    def run(play: Play) -> PlayResult:
+        result = runner.run(play, tmp_path / f"play{next(plays)}")
+        assert result.verdict, result.message
+        return result
+
+    result = run(physical_copy.room_play(site, toolchain, names, stream, COPY, ["r/none:1", IMAGE]))
+    found = physical_copy.rooms(result, names)
+    assert {room.images for room in found.values()} == {(IMAGE,)}
+    assert [room.lacks(stream, chosen=True) for room in found.values()] == [""] * 3
+    assert "MiB are needed" in found["ctl1"].lacks(replace(stream, plain=1 << 60), chosen=True)
+    manifest = Manifest(site="s", release="2025.1", made_at=now(), heads=(("nova", ("aaa",)),),
+                        rows=(("nova.instances", ROWS),))  # fmt: skip
+    result = run(physical_copy.copy_play(site, toolchain, found["ctl1"], stream, COPY, IMAGE, None))
+    said = physical_copy.answer(result, physical_copy.TRIED, "ctl1", manifest)
+    assert (said.error, said.wrong, said.databases) == ("", (), 1)
+    assert said.version
+    for name in names:
+        lab.stop(name)
+    run(physical_copy.place_play(site, toolchain, "ctl1", stream, COPY))
+    # a process that a play starts is waited for by it, which a container's is not
+    assert lab.begin().returncode == 0
+    result = run(physical_copy.begin_play(site, toolchain, "ctl1", 120))
+    said = physical_copy.answer(result, physical_copy.BEGUN, "ctl1", manifest)
+    assert (said.error, said.wrong) == ("", ())
+    run(physical_copy.end_play(site, toolchain, "ctl1", COPY))
+    assert not (lab.host("ctl1") / "volumes" / COPY).exists()
+    for path in (*tmp_path.glob("play*/**/*"), *lab.cloud.root.glob("hosts/*/*.log")):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not any(form.encode() in content for form in (PASSWORD, json.dumps(PASSWORD)[1:-1])), path

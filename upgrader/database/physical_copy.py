@@ -31,8 +31,8 @@ from upgrader.model import CloudFacts
 from upgrader.runner.base import Play, PlayResult
 
 ROOM, TRIED, BEGUN = "Answer about the room", "Answer about the copy", "Answer of the first server"
-RESERVE = 1 << 30
-"""Bytes beside the data: redo log and binary logs of the server that starts on them, Galera's cache."""
+RESERVE = 3 << 30
+"""Bytes beside the data: redo log (2 GiB as kolla-ansible 20.6.0 sets it, seen), binary logs, Galera's cache."""
 MIB = 1 << 20
 _HERE = Path(__file__).parent
 _CHUNK = 1 << 20

@@ -8,7 +8,7 @@ umask 077
 said() { printf '@@failed %s %s\n' "$1" "$(printf '%s' "$2" | tr '\r\n' '  ' | cut -c1-600)"; }
 stop() { said "$1" "$(printf '%s' "$2" | grep . || echo 'it said nothing')"; exit 1; }
 errors=$(mktemp) || exit 1
-trap 'rm -f "$errors"' EXIT
+trap 'rm -f "$errors" "$errors.gz"' EXIT
 IFS= read -r password || true
 container=upgrader_copy
 
@@ -28,7 +28,7 @@ if [ "$step" != "prepared $sha" ]; then
   [ -n "$stream" ] || stream=$dir/stream.gz
   [ "$(sha256sum <"$stream" | cut -d' ' -f1)" = "$sha" ] || stop copy "$stream does not have the checksum that the set's manifest says"
   rm -rf -- "$place/data" "$place/upgrader-step" || stop copy "$place cannot be emptied"
-  gzip -dc -- "$stream" | one_off unpack || stop unpack "$(tail -n 3 "$errors")"
+  gzip -dc -- "$stream" 2>"$errors.gz" | one_off unpack || stop unpack "$(tail -n 2 -q "$errors.gz" "$errors" | grep .)"
   one_off prepare </dev/null || stop prepare "$(tail -n 3 "$errors")"
   done_with prepared
 fi
