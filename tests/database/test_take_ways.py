@@ -55,14 +55,21 @@ def no_secret_is_left(whole: WholeCloud) -> Iterator[None]:
 
 
 def taken(
-    whole: WholeCloud, facts: CloudFacts, name: str, method: Method, *, address: str = "", fall_back: bool = False
+    whole: WholeCloud,
+    facts: CloudFacts,
+    name: str,
+    method: Method,
+    *,
+    address: str = "",
+    fall_back: bool = False,
+    asked_ago: int = 600,
 ) -> tuple[BackupSet, list[str]]:
     site = replace(whole.folders.site, backup_address=address)
     made = BackupSet.begin(whole.scratch / name, Manifest(site="folders", release="2025.1", made_at=now()))
     save_configuration(site, made)
     findings = take_parts(
         site, whole.folders.toolchain, whole.runner, whole.folder(), made, facts,
-        method=method, fall_back=fall_back, asked_ago=600,
+        method=method, fall_back=fall_back, asked_ago=asked_ago,
     )  # fmt: skip
     return made, [finding.message for finding in findings if finding.code is not Code.SUCCESS]
 
@@ -116,7 +123,9 @@ def test_the_physical_backup_is_fetched_whole(whole: WholeCloud, facts: CloudFac
                                   stderr=subprocess.DEVNULL)  # fmt: skip
         subprocess.run(["gzip", "-1"], stdin=backup.stdout, stdout=out, check=True)
         assert backup.wait() == 0
-    made, told = taken(whole, facts, "physical", "mariabackup")
+    # asked for at this moment: how long ago is not the play's own time too
+    os.utime(stream)
+    made, told = taken(whole, facts, "physical", "mariabackup", asked_ago=0)
     assert told == []
     assert made.finish() == ()
     manifest = must_be_whole(made.folder)

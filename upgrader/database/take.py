@@ -11,6 +11,7 @@ import binascii
 import json
 import shutil
 import tarfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -99,7 +100,7 @@ def take_parts(
             ("upgrader_images", {host: list(ids) for host, ids in images.items()}),
             ("upgrader_state_hosts", ",".join(state) or NONE),
             ("upgrader_state", {host: list(wanted) for host, wanted in state.items()}),
-            ("upgrader_age", asked_ago),
+            ("upgrader_asked_at", round(time.time()) - asked_ago),
             ("upgrader_work", work_folder(site, "dump")),
             ("upgrader_state_work", work_folder(site, "state")),
             ("upgrader_set", str(backup_set.folder)),
