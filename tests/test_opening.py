@@ -56,7 +56,7 @@ def test_without_windows_nothing_is_held_up(stage: State) -> None:
 
 def test_what_waits_for_a_window() -> None:
     held = {stage for stage in STAGES if ask(stage, OPENS - HOUR).why}
-    assert held == {State.BACKUP, State.BROKER, State.UPGRADE} == HELD
+    assert held == {State.BROKER, State.UPGRADE} == HELD
     assert all(INFO[stage].when == "window" for stage in held)
     assert not {stage for stage in STAGES if ask(stage, OPENS).why}
 
@@ -65,12 +65,12 @@ def test_what_waits_for_a_window() -> None:
 def test_it_begins_only_while_work_and_way_back_fit(stage: State) -> None:
     back = reserve(stage, HOP, FOUND, "restore")
     need = 3600 + (back.seconds if back else 0)
-    assert need == (3600 if stage is State.BACKUP else 3 * 3600)
+    assert need == 3 * 3600
     last = OPENS + timedelta(hours=8, seconds=-need)
     assert not ask(stage, last).why
     late = ask(stage, last + timedelta(seconds=1))
     assert "are left of the window" in late.why and late.accept == f"window-{stage}"
-    assert ("kept free for the way back" in late.why) is (stage is not State.BACKUP)
+    assert "kept free for the way back" in late.why
     assert ask(stage, OPENS - timedelta(seconds=1)).why and not ask(stage, OPENS).why
 
 
@@ -82,7 +82,9 @@ def test_the_refusal_says_when_it_opens_in_local_time_and_in_utc() -> None:
     )
 
 
-@pytest.mark.parametrize("stage", [stage for stage in STAGES if INFO[stage].when == "window" and stage not in HELD])
+@pytest.mark.parametrize(
+    "stage", [stage for stage in STAGES if INFO[stage].when == "window" and stage not in {*HELD, State.BACKUP}]
+)
 def test_what_has_begun_goes_on_and_the_way_back_is_always_open(stage: State) -> None:
     found = ask(stage, OPENS - HOUR)
     assert not found.why and "no window is open" in found.outside
@@ -100,9 +102,9 @@ def test_a_hop_that_has_begun_is_not_held_up(stage: State) -> None:
     ("name", "stage", "counts"),
     [
         ("window", State.UPGRADE, True),
-        ("window", State.BACKUP, True),
+        ("window", State.BROKER, True),
         ("window-upgrade", State.UPGRADE, True),
-        ("window-upgrade", State.BACKUP, False),
+        ("window-upgrade", State.BROKER, False),
         ("not-rehearsed", State.UPGRADE, False),
     ],
 )
@@ -117,7 +119,7 @@ def test_a_freeze_bars_what_puts_something_on_the_hosts() -> None:
     freeze = Freeze(OPENS - HOUR, OPENS + HOUR, "year end")
     rules = WindowRules(OPENS, 8 * 3600, "Europe/Berlin", freezes=(freeze,))
     barred = {stage for stage in STAGES if may_begin(rules, stage, HOP, Memory(), FOUND, Clocks(OPENS)).why}
-    assert barred == {*HELD, *FROZEN} == {State.PULL, State.BACKUP, State.BROKER, State.UPGRADE}
+    assert barred == {*HELD, *FROZEN} == {State.PULL, State.BROKER, State.UPGRADE}
     why = may_begin(rules, State.PULL, HOP, Memory(), FOUND, Clocks(OPENS)).why
     assert why == "a freeze holds until Sat 2026-12-05 23:00 CET (22:00 UTC): year end"
     assert not may_begin(rules, State.PULL, HOP, accepted("window-pull"), FOUND, Clocks(OPENS)).why
@@ -178,7 +180,8 @@ def test_a_run_waits_for_its_window_and_goes_on_in_it(place: Path) -> None:
         ending = desk.drive()
         assert (ending.kind, ending.wants) == ("waiting", "window")
         assert "the next opens Sat 2026-12-05 22:00 CET (21:00 UTC)" in ending.message
-        assert desk.stages() == ["preflight succeeded"] and desk.drive() == ending
+        assert desk.stages() == [f"{name} succeeded" for name in ("preflight", "backup", "pull", "rehearse")]
+        assert desk.drive() == ending
         clock.go(HOUR)
         assert desk.drive().kind == "done"
         assert not desk.words("outside")
@@ -189,8 +192,6 @@ def test_the_upgrade_waits_before_its_approval(place: Path) -> None:
     clock = At(OPENS - HOUR)
     with at_desk(place, clock) as desk:
         desk.begin()
-        desk.drive()
-        desk.journal.accept("window-backup", "the last backup is of the afternoon", "anna")
         ending = desk.drive()
         assert (ending.kind, ending.wants, desk.hop.state) == ("waiting", "window", State.HOLD_UPGRADE)
         assert desk.stages()[-1] == "rehearse succeeded"
@@ -199,8 +200,8 @@ def test_the_upgrade_waits_before_its_approval(place: Path) -> None:
         desk.journal.accept("window-upgrade", "the board said so", "anna")
         assert desk.drive().kind == "done"
         notes = [event.data for event in desk.journal.events(kinds=["note.outside_window"])]
-        assert [note["stage"] for note in notes] == ["backup", "upgrade", "verify", "soak", "finalize"]
-        assert notes[1]["why"].startswith("anna accepted window-upgrade: the board said so")
+        assert [note["stage"] for note in notes] == ["upgrade", "verify", "soak", "finalize"]
+        assert notes[0]["why"].startswith("anna accepted window-upgrade: the board said so")
 
 
 @pytest.mark.usefixtures("forks")
@@ -210,15 +211,14 @@ def test_an_override_does_not_reach_the_next_hop(place: Path) -> None:
         desk.journal.accept("window", "the board said so", "anna")
         ending = desk.drive()
         assert (ending.kind, ending.wants) == ("waiting", "window")
-        assert desk.hop.index == 1 and desk.hop.state is State.BACKUP
+        assert desk.hop.index == 1 and desk.hop.state is State.HOLD_UPGRADE
 
 
 @pytest.mark.usefixtures("forks")
 def test_after_a_queue_migration_the_upgrade_waits_for_its_own_window(place: Path) -> None:
     with at_desk(place, At(OPENS - HOUR)) as desk:
         desk.begin(queues=True)
-        for stage in ("backup", "broker"):
-            desk.journal.accept(f"window-{stage}", "the board said so", "anna")
+        desk.journal.accept("window-broker", "the board said so", "anna")
         ending = desk.drive()
         assert (ending.wants, desk.hop.state) == ("window", State.HOLD_UPGRADE)
         assert desk.stages()[-1] == "broker succeeded"
@@ -256,26 +256,28 @@ def test_status_and_the_ending_say_when_and_what_to_type(place: Path) -> None:
     clock = At(OPENS - HOUR)
     with at_desk(place, clock) as desk:
         desk.begin()
+        desk.drive()
+        desk.journal.move(0, Event.APPROVE, "anna", "go")
         ending = desk.drive()
         report = judged(desk)
         assert report.verdict is Verdict.WAITING and report.window is not None
         assert report.window.schedule == "Sat 2026-12-05 22:00 CET (21:00 UTC) for 8 h"
         assert (report.window.stage, report.window.open, report.window.opens) == (
-            "backup", False, "2026-12-05T21:00:00+00:00",
+            "upgrade", False, "2026-12-05T21:00:00+00:00",
         )  # fmt: skip
         assert [(one.command, one.what) for one in report.choices][:2] == [
             ("upgrader resume", "from Sat 2026-12-05 22:00 CET (21:00 UTC) on"),
-            ('upgrader approve --accept window-backup --reason "WHY"', "let backup begin outside the window"),
+            ('upgrader approve --accept window-upgrade --reason "WHY"', "let upgrade begin outside the window"),
         ]
         said = plain_text(status_page(report))
         assert (
-            "Change window: Sat 2026-12-05 22:00 CET (21:00 UTC) for 8 h" in said and "! backup waits: no win" in said
+            "Change window: Sat 2026-12-05 22:00 CET (21:00 UTC) for 8 h" in said and "! upgrade waits: no win" in said
         )
         clock.go(9 * HOUR)
-        assert judged(desk).choices[0].command.startswith("upgrader approve --accept window-backup")
+        assert judged(desk).choices[0].command.startswith("upgrader approve --accept window-upgrade")
         clock.go(-8 * HOUR)
         assert judged(desk).verdict is Verdict.STOPPED
-        assert "backup fits into what is left of it" in plain_text(status_page(judged(desk)))
+        assert "upgrade fits into what is left of it" in plain_text(status_page(judged(desk)))
     assert ending.wants == "window"
 
 
@@ -291,11 +293,13 @@ def judged(desk: Desk) -> Report:
 def test_the_ending_has_the_exit_code_of_waiting(place: Path) -> None:
     with at_desk(place, At(OPENS - HOUR)) as desk:
         desk.begin()
+        desk.drive()
+        desk.journal.move(0, Event.APPROVE, "anna", "go")
         ending = desk.drive()
-    with pytest.raises(WaitingError, match=r"backup waits for its change window: no window is open") as error:
+    with pytest.raises(WaitingError, match=r"upgrade waits for its change window: no window is open") as error:
         conclude(ending, desk.site, Invocation())
     assert error.value.exit_code == 9 and error.value.next_command == "upgrader resume"
-    assert any("--accept window-backup" in line for line in error.value.details)
+    assert any("--accept window-upgrade" in line for line in error.value.details)
 
 
 @pytest.mark.usefixtures("forks")

@@ -1,8 +1,10 @@
 """May this stage of the run begin now? The law of change windows, for one stage at one moment.
 
-- Up to the upgrade, a stage that belongs into the window begins only in an open one, and only when its estimate and
-  the way back from it fit into what is left. Which stages belong there is the law's word (`states.INFO`).
-- A stage that may run before the window begins at any time; in a freeze only where it puts nothing on the hosts.
+- Queue migration and upgrade begin only in an open window, and only when their estimate and the way back from them fit
+  into what is left.
+- A stage that may run before the window begins at any time; in a freeze only where it puts nothing on the hosts. So
+  does the backup: the rehearsal, days before, is on a copy of it. That the upgrade has a fresh one is another rule
+  (`[backup] max_age`; `upgrader backup --for-run` in the window).
 - What has begun is brought to its end: an upgrade or a queue migration that was started is never held up again, nor is
   anything after the upgrade, forward or back. It is said that it goes on outside the window.
 - A person may override it by name, for one stage (`window-upgrade`) or for the rest of the hop (`window`). That is an
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 WINDOW = "window"
 """Name under which a person lets a hop, or with `-STAGE` one stage of it, begin outside the window."""
-HELD: frozenset[State] = frozenset({State.BACKUP, State.BROKER, State.UPGRADE})
+HELD: frozenset[State] = frozenset({State.BROKER, State.UPGRADE})
 """Stages that wait for a window while their hop has changed nothing."""
 FROZEN: frozenset[State] = frozenset({State.PULL})
 """Stages before the window that put something on the hosts: not in a freeze."""
@@ -93,7 +95,7 @@ def may_begin(
     """
     if rules is None or INFO[stage].kind != "stage":
         return Opening(stage.value)
-    if INFO[stage].when == "before":
+    if INFO[stage].when == "before" or stage is State.BACKUP:
         return _before(rules, stage, memory, clocks)
     back = reserve(stage, hop, found, way)
     judged = _judged(rules, clocks.now, of(found, hop, stage.value), back)
