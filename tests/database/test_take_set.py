@@ -13,6 +13,7 @@ import stat
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,11 @@ from tests.cloud_kit.hosts import FolderCloud, make_cloud
 from upgrader import durable
 from upgrader.database.manifest import BackupSet, manifest_sha256, must_be_whole, read_manifest
 from upgrader.database.sets import sets_of
-from upgrader.database.take import DUMP, IMAGES
+from upgrader.database.take import DUMP, IMAGES, switched_off
 from upgrader.database.take_set import Taking, begin_set, take_set
 from upgrader.database.take_state import STATE
 from upgrader.errors import EnvironmentMissingError, UpgraderError
+from upgrader.errors import RefusedError as Refusal
 from upgrader.model import CloudFacts, Finding
 from upgrader.observed import GaleraFacts
 from upgrader.probes.keystone import ANSWER
@@ -266,3 +268,18 @@ def test_a_set_in_progress_is_no_set(made: FolderCloud) -> None:
     (one,) = sets_of(made.site, datetime.now(UTC))
     assert (one.state, one.usable) == ("in-progress", False)
     assert "databases" in one.missing
+
+
+@pytest.mark.parametrize(("value", "refused"), [("no", True), ("yes", False), ("", False)])
+def test_a_physical_backup_that_kolla_would_not_make_is_refused_by_name(
+    made: FolderCloud, value: str, refused: bool
+) -> None:
+    site = replace(made.site, backup_database="mariabackup")
+    if value:
+        (site.config_dir / "globals.yml").write_text(f'enable_mariabackup: "{value}"\n')
+    assert switched_off(made.site) is None, "nobody wants one"
+    assert (switched_off(site) is not None) == refused
+    if refused:
+        with pytest.raises(Refusal, match="enable_mariabackup is off"):
+            begin_set(site, "2025.1", "mark")
+        assert not site.backup_dir.exists() or not list(site.backup_dir.iterdir())

@@ -25,6 +25,7 @@ from upgrader.database.take_state import STATE, keep_state, state_by_host
 from upgrader.facts.observe import database_hosts, group_hosts_seen
 from upgrader.facts.parse import sections
 from upgrader.facts.plays import own_play, shown, work_folder
+from upgrader.kolla.settings import site_settings
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts, Code, Finding
 from upgrader.probes.keystone import ANSWER as TOKEN_ANSWER
@@ -50,6 +51,22 @@ def method_of(site: Site) -> tuple[Method, bool]:
         here = site.sandbox is None and shutil.which("mydumper") is not None
         return ("mydumper", True) if here else ("mariadb-dump", False)
     return ("mariabackup" if wanted == "mariabackup" else "mydumper" if wanted == "mydumper" else "mariadb-dump", False)
+
+
+def switched_off(site: Site) -> Finding | None:
+    """Why kolla-ansible would make no physical backup, where the site wants one and its files switch it off.
+
+    The command then ends well and has done nothing (openstack/kolla-ansible@20.6.0: ansible/mariadb_backup.yml).
+    """
+    if site.backup_database != "mariabackup" or site_settings(site).flag("enable_mariabackup") is not False:
+        return None
+    return Finding(
+        id="backup-switched-off",
+        code=Code.FAILURE,
+        message='[backup] database is "mariabackup", but enable_mariabackup is off in globals.yml: kolla-ansible makes '
+        "no backup then, and says nothing",
+        next='enable_mariabackup: "yes", then kolla-ansible reconfigure -t mariadb, which makes the account for it',
+    )
 
 
 def take_parts(

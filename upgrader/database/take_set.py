@@ -20,9 +20,9 @@ from upgrader.config import Site
 from upgrader.database import manifest as parts
 from upgrader.database.configuration import save_configuration
 from upgrader.database.manifest import BackupSet, Manifest, now
-from upgrader.database.take import method_of, take_parts
+from upgrader.database.take import method_of, switched_off, take_parts
 from upgrader.database.take_toolchain import save_toolchain
-from upgrader.errors import EnvironmentMissingError
+from upgrader.errors import EnvironmentMissingError, RefusedError
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts, Code, Finding
 from upgrader.runner.base import Cancelled, Runner
@@ -51,8 +51,11 @@ def begin_set(
 ) -> BackupSet:
     """A fresh set of this moment, `in-progress`. `mark` keeps two of one second apart.
 
-    Raises EnvironmentMissingError where it cannot be made.
+    Raises EnvironmentMissingError where it cannot be made, RefusedError where kolla-ansible would back up nothing.
     """
+    off = switched_off(site)
+    if off is not None:
+        raise RefusedError(f"{off.message}.", cloud="It was not asked.", next_command=off.next, reason=off.id)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     folder = site.backup_dir / f"{release}-{stamp}-{mark[:8]}"
     with _room(folder):

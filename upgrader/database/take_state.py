@@ -21,6 +21,10 @@ from upgrader.runner.base import PlayResult
 
 STATE = "Answer about the state"
 ARRIVED = "arrived"
+NO_BACKUP = (
+    "no database host has a backup as young as it should be in its volume (kolla-ansible makes one only where "
+    "enable_mariabackup is on, and was when MariaDB was deployed)"
+)
 _OVN = {"nb": "OVN_Northbound.db.gz", "sb": "OVN_Southbound.db.gz"}
 _DEFINITIONS = "definitions.json.gz"
 _CHUNK = 1024 * 1024
@@ -129,5 +133,5 @@ def _physical(backup_set: BackupSet, heard: Mapping[str, Sections], *, emulated:
         except (ValueError, DumpDamaged) as error:
             return [missing(parts.MARIABACKUP, f"{host}: {error}")]
         return []
-    why = _reasons(heard, parts.MARIABACKUP) or "no database host has a backup as young as it should be in its volume"
+    why = _reasons(heard, parts.MARIABACKUP) or NO_BACKUP
     return [missing(parts.MARIABACKUP, why)]

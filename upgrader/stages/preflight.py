@@ -7,6 +7,7 @@ running old cloud. Changes nothing.
 
 from __future__ import annotations
 
+from upgrader.database.take import switched_off
 from upgrader.facts.binding import drift
 from upgrader.facts.names import release_names
 from upgrader.findings import Path as HopPath
@@ -82,11 +83,14 @@ def _toolchain(ctx: StageContext, toolchain: Toolchain) -> tuple[Finding, ...]:
 
 
 def _configuration(ctx: StageContext) -> tuple[Finding, ...]:
+    off = switched_off(ctx.site)
+    findings = (off,) if off is not None else ()
     said = site_settings(ctx.site, ctx.hop.source).get("openstack_release")
     if said in ("", ctx.hop.source):
-        return ()
+        return findings
     message = f"openstack_release is {said} in the configuration, the cloud is to leave {ctx.hop.source}"
-    return (Finding(id="release-setting", code=Code.FAILURE, message=message, next=f'set it to "{ctx.hop.source}"'),)
+    wrong = Finding(id="release-setting", code=Code.FAILURE, message=message, next=f'set it to "{ctx.hop.source}"')
+    return (*findings, wrong)
 
 
 def _cloud(ctx: StageContext, facts: CloudFacts, inventory: Inventory) -> tuple[Finding, ...]:
