@@ -85,7 +85,13 @@ class Physical(Place):
 
     # ------------------------------------------------------------ hands
 
+    cancel = ""
+    """Play that is canceled the next time it runs."""
+
     def _play(self, play: Any) -> PlayResult:
+        if play.name == self.cancel:
+            self.cancel = ""
+            return PlayResult(play.name, "canceled", 254)
         hand = {
             "look-for-room": self._room, "make-the-copy-ready": self._ready, "put-the-copy-in-place": self._in_place,
             "begin-with-one-server": self._begin, "remove-the-rest": self._end,
@@ -221,6 +227,18 @@ def test_broken_off_at_either_end_of_any_step(place: Physical, step: str, end: s
 
     with durable.failpoints(hook), pytest.raises(Crash):
         place.attempt()
+    outcome = place.attempt()
+    assert outcome.verdict == "succeeded", outcome.message
+    assert place.cloud.condition() == GOOD
+
+
+@pytest.mark.parametrize(
+    "name", ["look-for-room", "make-the-copy-ready", "put-the-copy-in-place", "begin-with-one-server"]
+)
+def test_canceled_in_any_play_it_goes_on_the_next_time(place: Physical, name: str) -> None:
+    place.cancel = name
+    outcome = place.attempt()
+    assert (outcome.verdict, outcome.message) == ("canceled", f"stopped on request at {name}")
     outcome = place.attempt()
     assert outcome.verdict == "succeeded", outcome.message
     assert place.cloud.condition() == GOOD
