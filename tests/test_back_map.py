@@ -120,8 +120,11 @@ def test_a_physical_copy_is_never_put_back_in_part():
     found = Losses(since="2026-02-01T00:00:00Z", unchanged=ALL)
     assert back_map(stood, ways(stood), found).only_changed
     whole = replace(stood, physical=True, rebuildable=True)
+    found = found.model_copy(update={"schemas_since": ("magnum",)})
     told = back_map(whole, ways(whole), found)
     assert not told.only_changed
+    assert told.reasons[-1] == "schemas that are not in the backup go too: magnum"
+    assert told.losses is not None and told.losses.schemas_since == (), "nobody is told that they are left"
     assert "physical copy" in of(told, "neutron").alone_why
 
 

@@ -83,12 +83,17 @@ def back_map(situation: Situation, ways: Ways, found: Losses | None, *, backup_s
     told = tuple(_with_alone(row, need, rows, found, whole=_only_whole(situation)) for row in rows)
     judged = [row.alone for row in told if row.service in need]
     best = ways.best
+    gone: tuple[str, ...] = ()
+    if situation.physical and found is not None and found.schemas_since:
+        # statements leave alone what they do not name; a copy of everything does not
+        gone = (f"schemas that are not in the backup go too: {', '.join(found.schemas_since)}",)
+        found = found.model_copy(update={"schemas_since": ()})
     return BackMap(
         source=situation.hop.source,
         target=situation.hop.target,
         best=best,
         services=told,
-        reasons=_reasons(ways),
+        reasons=(*_reasons(ways), *gone),
         backup_set=situation.backup_set,
         backup_state=backup_state,
         losses=found,

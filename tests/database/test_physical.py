@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -291,7 +292,7 @@ def test_what_cannot_become_a_server_is_named(lab: Lab, trouble: str, words: str
     whole, other = lab.stream.read_bytes(), tmp_path / "stream.gz"
     other.write_bytes(whole[: len(whole) // 2] if trouble == "cut" else gzip.compress(b"what"))
     instead = {"sha": sha256_of(other), "stream": str(other)}
-    changes = {
+    changes: dict[str, Any] = {
         "checksum": {"sha": "0" * 64}, "image": {"image": "r/none:1"}, "cut": instead, "foreign": instead,
         "password": {"password": "another"},
     }[trouble]  # fmt: skip
