@@ -283,17 +283,19 @@ def test_killed_while_the_first_server_begins(lab: Lab, moment: str, number: int
 @pytest.mark.parametrize(
     ("trouble", "words"),
     [
-        ("checksum", "does not have the checksum"), ("cut", "unexpected end of file"), ("foreign", "no whole stream"),
-        ("password", "ERROR 1045"), ("image", "Unable to find image"),
+        ("checksum", "does not have the checksum"), ("cut", "unexpected end of file"),
+        ("foreign", "xb_stream_read_chunk"), ("empty", "no whole stream"), ("password", "ERROR 1045"), ("image", "Unable to find image"),
     ],
 )  # fmt: skip
 def test_what_cannot_become_a_server_is_named(lab: Lab, trouble: str, words: str, tmp_path: Path) -> None:
     shutil.rmtree(lab.host("ctl1") / "volumes" / COPY, ignore_errors=True)
     whole, other = lab.stream.read_bytes(), tmp_path / "stream.gz"
-    other.write_bytes(whole[: len(whole) // 2] if trouble == "cut" else gzip.compress(b"what"))
+    content = {"cut": whole[: len(whole) // 2], "empty": gzip.compress(b"")}.get(trouble, gzip.compress(b"what"))
+    other.write_bytes(content)
     instead = {"sha": sha256_of(other), "stream": str(other)}
     changes: dict[str, Any] = {
         "checksum": {"sha": "0" * 64}, "image": {"image": "r/none:1"}, "cut": instead, "foreign": instead,
+        "empty": instead,
         "password": {"password": "another"},
     }[trouble]  # fmt: skip
     done = lab.copy(**changes)
