@@ -284,7 +284,8 @@ def test_killed_while_the_first_server_begins(lab: Lab, moment: str, number: int
     ("trouble", "words"),
     [
         ("checksum", "does not have the checksum"), ("cut", "unexpected end of file"),
-        ("foreign", "xb_stream_read_chunk"), ("empty", "no whole stream"), ("password", "ERROR 1045"), ("image", "Unable to find image"),
+        ("foreign", "xb_stream_read_chunk"), ("empty", "no whole stream"),
+        ("password", "ERROR 1045"), ("image", "Unable to find image"),
     ],
 )  # fmt: skip
 def test_what_cannot_become_a_server_is_named(lab: Lab, trouble: str, words: str, tmp_path: Path) -> None:
