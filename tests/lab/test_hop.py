@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from tests.lab.availability_check import compare, measured
 from upgrader import attempts, processes
 from upgrader.config import load_site
 from upgrader.journal import open_journal
@@ -223,15 +224,20 @@ def test_a_real_hop_killed_resumed_taken_back_and_restored(lab: LabSite, tmp_pat
     assert cloud.release() == FROM
     cloud.upgrader("approve", "--reason", "the window is open")
 
-    # killed in the middle of the real upgrade
-    kill_in_mid_upgrade(cloud, ["resume"], after="Creating mysql monitor user")
-    report = cloud.document("status", "--observe")
-    assert report["verdict"] == "interrupted"
-    assert report["cloud"]["kind"] == "mixed", report["cloud"]
-    cloud.upgrader("run", "--to", TO, expect=3)
+    with measured(lab.api, tmp_path) as opinion:
+        # killed in the middle of the real upgrade
+        kill_in_mid_upgrade(cloud, ["resume"], after="Creating mysql monitor user")
+        report = cloud.document("status", "--observe")
+        assert report["verdict"] == "interrupted"
+        assert report["cloud"]["kind"] == "mixed", report["cloud"]
+        cloud.upgrader("run", "--to", TO, expect=3)
 
-    # resumed, verified
-    cloud.upgrader("resume", expect=9)
+        # resumed, verified
+        cloud.upgrader("resume", expect=9)
+    # how long Keystone was away: what the probe beside the run recorded across the kill, against somebody else's word
+    told = compare(cloud.state_dir, report["run"], opinion)
+    assert told, "Keystone's only container was exchanged, and nobody missed it"
+    print(*told, sep="\n")
     assert cloud.state() is State.HOLD_FINALIZE
     assert cloud.release() == TO
     assert cloud.valid(old_token)
@@ -254,6 +260,8 @@ def test_a_real_hop_killed_resumed_taken_back_and_restored(lab: LabSite, tmp_pat
     assert cloud.state() is State.DECIDE
     report = cloud.document("status", "--observe")
     assert report["way_back"] == "restore", report
+    diagnosis = Path(report["diagnosis"]).read_text()
+    assert LATER_HEAD in diagnosis, "the evidence was written down when it failed, with its cause"
     refused = cloud.refused("rollback", "--redeploy")
     assert "keystone" in refused and LATER_HEAD in refused
     refused = cloud.refused("rollback", "--restore")
@@ -267,3 +275,5 @@ def test_a_real_hop_killed_resumed_taken_back_and_restored(lab: LabSite, tmp_pat
     assert cloud.valid(token_after_backup)
 
     assert cloud.document("history", "--verify")["chain"]["whole"]
+    account = cloud.document("report")
+    assert account["audit"]["faults"] == [] and {one["api"] for one in account["apis"]} >= {"keystone"}
