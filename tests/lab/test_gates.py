@@ -122,7 +122,7 @@ def test_the_known_outage_is_blocked_beforehand(cloud: Cloud) -> None:
 
     The lab knows a way around it, a listener of its own in HAProxy's configuration: without that, it is blocked.
     """
-    (own,) = (cloud.lab.site_dir / "kolla").rglob("services.d/*.cfg")
+    (own,) = (cloud.lab.site_dir / "kolla").rglob("haproxy-config/*.cfg")
     aside = cloud.lab.dir / own.name
     seen = turns_red_and_green(
         cloud, "2025.2-proxysql-mandatory", lambda: own.rename(aside) and None, lambda: aside.rename(own) and None

@@ -96,7 +96,7 @@ def test_globals_say_the_release_as_a_string_and_both_places_are_used(tmp_path: 
 def test_a_cluster_has_its_own_address_and_load_balancers(tmp_path: Path) -> None:
     kolla = written(tmp_path, 3).site / "kolla"
     main = YAML(typ="safe").load(kolla / "globals.yml")
-    served = (kolla / "config/haproxy/services.d/mariadb.cfg").read_text()
+    served = (kolla / "config/haproxy-config/mariadb.cfg").read_text()
     assert "bind 10.213.77.250:3306" in served
     assert [line.endswith("backup") for line in served.splitlines() if line.startswith("    server ")] == [
         False,

@@ -112,7 +112,8 @@ def lab_yml(record: LabRecord, *, resource: bool) -> str:
 def mariadb_cfg(record: LabRecord) -> str:
     """The database behind the load balancer, which Kolla's role has no part for from 2025.2 on but ProxySQL.
 
-    The name of the file is that of the role's own part in 2025.1, so that the two never stand side by side.
+    The file stands in for the role's own part, in 2025.1 too. In haproxy/services.d the role of 2025.2 would write an
+    empty one over it.
     """
     lines = ["# Neither Debian nor PyPI has ProxySQL; one server is used, the others stand by.", "listen mariadb"]
     lines += ["    mode tcp", "    option clitcpka", "    option srvtcpka", "    timeout client 3600s"]
@@ -169,7 +170,7 @@ def write_site(folder: LabFolder, record: LabRecord, docker: Docker, toolchain: 
         folder.site / "inventory": inventory(folder, record, docker, toolchain.example_inventory.read_text()),
     }
     if record.controllers > 1:
-        texts[kolla / "config/haproxy/services.d/mariadb.cfg"] = mariadb_cfg(record)
+        texts[kolla / "config/haproxy-config/mariadb.cfg"] = mariadb_cfg(record)
     for path, text in texts.items():
         if not path.exists():
             _write(path, text)
