@@ -147,8 +147,6 @@ def test_it_ends_when_the_run_rests(cloud: Cloud, folder: Path, monkeypatch: pyt
     running.thread.join(10)
     assert running.end() == "the run is done"
     (before,) = downtime(folder)
-    # a rest that can be seen: records are exact to a thousandth, and each probe has its own mark between two clocks
-    time.sleep(0.5)
     running = Running(folder, order(cloud, endpoints=(("api", cloud.url(cloud.ports[0])),)))
     # what the first one said last still stands there
     running.until(lambda: downtime(folder)[0].asked > before.asked)

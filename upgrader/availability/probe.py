@@ -153,9 +153,9 @@ class Probe:
         tidied = time.monotonic()
         while not self._over.wait(_LOOK_SECONDS):
             try:
-                if reason := self._ended():
-                    self._rest = not self._stop
-                    self._stop = self._stop or reason
+                # it may look once more before the asking has stopped: the first reason stands
+                if (reason := self._ended()) and not self._stop:
+                    self._rest, self._stop = True, reason
             except Exception as error:  # whatever is wrong with the journal, the asking goes on
                 self._asking.note = f"the run cannot be looked at ({type(error).__name__})"
             if time.monotonic() - tidied >= _TIDY_SECONDS:
