@@ -203,12 +203,11 @@ def both(point: str) -> str:
     return f"{point},engine.launched:1" if point.startswith(_SUPERVISED) else point
 
 
-# ---------------------------------------------------------------- a few, always
+# ---------------------------------------------------------------- a few
 
 
-@pytest.mark.parametrize(
-    "way", [pytest.param(way, marks=() if way == "restore" else pytest.mark.slow) for way in SCRIPTS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("way", SCRIPTS)
 def test_kills_along_a_way(servers: list[Server], ground: Ground, way: str) -> None:
     """Supervisors started as in earnest; one point in each leg, each leg another."""
     legs = ground.points(way)

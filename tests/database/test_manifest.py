@@ -128,7 +128,7 @@ def test_a_manifest_that_is_missing_or_from_the_future(tmp_path: Path) -> None:
         read_manifest(made.folder)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.data())
 def test_no_cut_of_the_manifest_passes(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     made = whole(tmp_path_factory.mktemp("cut") / "set")
