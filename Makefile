@@ -19,9 +19,9 @@ test-published: $(READY)
 	$(VENV)/bin/python -m pytest -n 2 -m slow tests/release_graph tests/crash/test_kills.py \
 		tests/crash/test_sigkill.py::test_kills_along_a_way tests/crash/test_sigkill.py::test_points_are_where_they_should_be
 
-# The live page in a real Chromium (with chromedriver, npm), the watching terminal in tmux.
+# Pages, documents and pictures in a real Chromium (with chromedriver, npm, pdftotext), the watching terminal in tmux.
 test-browser: $(READY)
-	$(VENV)/bin/python -m pytest -m slow tests/serve tests/cli/test_serve.py tests/cli/test_status_watch.py
+	$(VENV)/bin/python -m pytest -m slow tests/serve tests/runbook tests/pictures tests/cli/test_serve.py tests/cli/test_status_watch.py
 
 # Real MariaDB, mydumper, restic and its servers; the real migrations of five services over two hops.
 test-databases: $(READY)
