@@ -57,10 +57,11 @@ def main() -> int:
     """Make a cloud, rehearse its hop, then run the hop's commands on another copy of it."""
     from tests.rehearsal_kit.fresh import make_fresh, make_set, services  # noqa: PLC0415
     from upgrader.database.load import open_copy  # noqa: PLC0415
+    from upgrader.database.questions import databases  # noqa: PLC0415
     from upgrader.database.throwaway import programs, throwaway  # noqa: PLC0415
     from upgrader.graph import load_graph  # noqa: PLC0415
     from upgrader.rehearsal.clerk import EnvironmentPrograms  # noqa: PLC0415
-    from upgrader.rehearsal.copies import databases, sanitise  # noqa: PLC0415
+    from upgrader.rehearsal.copies import sanitise  # noqa: PLC0415
     from upgrader.rehearsal.environments import build_services  # noqa: PLC0415
     from upgrader.rehearsal.path import Job, rehearse  # noqa: PLC0415
     from upgrader.rehearsal.source import CopySource  # noqa: PLC0415

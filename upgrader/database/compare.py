@@ -322,7 +322,7 @@ def _schema_files(files: Iterable[Path]) -> dict[str, str]:
     for path in files:
         name, marked, _ = path.name.partition("-schema.sql")
         if marked and name not in views:
-            with opened(path) as stream:
+            with opened(path, fast=True) as stream:
                 made = [piece.text for piece in pieces(stream) if piece.kind == "table"]
             found[name] = made[0].decode(errors="replace") if made else ""
     return found

@@ -65,7 +65,7 @@ def load_files(server: Server, files: list[Path], *, mydumper: bool = False, wor
         raise _refused(f"{damage}.", "dump-damaged") from None
     if not load.definitions:
         raise _refused("The dump holds no table.", "dump-empty")
-    texts = {} if mydumper else {name: found.hexdigest() for name, found in load.texts.items()}
+    texts = {name: found.hexdigest() for name, found in load.texts.items()}
     seconds = time.monotonic() - began
     return Loaded(len(load.definitions), load.bytes, seconds, load.workers, texts, load.definitions)
 

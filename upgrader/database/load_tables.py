@@ -52,13 +52,15 @@ class _Table:
     schema: str
     name: str
     statement: bytes
+    charset: bytes = b""
+    """Of the dump's text; empty: not known, or its files say it themselves."""
+    quote: bytes = b"'"
+    digest: hashlib._Hash | None = None
+    """Of its rows' text; None where files of rows have no one order."""
     open: bool = False
     first: list[bytes] = field(default_factory=list)
     held: int = 0
     keys: bytes = b""
-    charset: bytes = b""
-    """Of the dump's text; empty: not known."""
-    quote: bytes = b"'"
     bulk: Bulk | None = None
     before: bytes = b""
     header: bytes = b""
@@ -180,7 +182,7 @@ class Load:
 
     def _files(self, client: Client, files: list[Path]) -> None:
         for path in files:
-            with opened(path) as stream:
+            with opened(path, fast=True) as stream:
                 self._file(client, path, stream)
 
     def _file(self, client: Client, path: Path, stream: IO[bytes]) -> None:
@@ -207,9 +209,8 @@ class Load:
                 rest.append(piece.text)
             elif piece.kind == "table":
                 mine = self._claim(f"table {schema}.{piece.name}")
-                table = self._begin(schema, piece.name, piece.text) if mine else None
-                if table is not None:
-                    table.charset = charset
+                made = _Table(schema, piece.name, piece.text, charset, digest=hashlib.sha256())
+                table = self._begin(made) if mine else None
             elif piece.kind == "rest":
                 rest.append(piece.text)
             ended = piece.kind == "end"
@@ -223,31 +224,31 @@ class Load:
             if not self._claim(f"table {given.schema}.{given.name}"):
                 continue
             client.write(b"USE %s;\n" % quoted(given.schema))
-            with opened(given.definition) as stream:
+            with opened(given.definition, fast=True) as stream:
                 made = [piece for piece in pieces(stream) if piece.kind in ("table", "session")]
             client.write(b"".join(piece.text for piece in made if piece.kind == "session"))
             text = next((piece.text for piece in made if piece.kind == "table"), b"")
             if not text:
                 raise DumpDamaged(f"{given.definition.name} defines no table")
-            table = self._begin(given.schema, given.name, text)
-            table.quote = b'"'
+            table = self._begin(_Table(given.schema, given.name, text, quote=b'"'))
             for path in given.rows:
-                with opened(path) as stream:
+                with opened(path, fast=True) as stream:
                     while lines := stream.readlines(_SMALL_BYTES * 8):
                         if self._stop.is_set():
                             raise Stopped
                         self._rows(client, table, b"".join(lines))
             self._close(client, table)
 
-    def _begin(self, schema: str, name: str, statement: bytes) -> _Table:
-        table = _Table(schema, name, statement)
+    def _begin(self, table: _Table) -> _Table:
         with self._lock:
-            self.definitions[table.full] = statement.decode(errors="replace")
-            self.texts[table.full] = hashlib.sha256()
+            self.definitions[table.full] = table.statement.decode(errors="replace")
+            if table.digest is not None:
+                self.texts[table.full] = table.digest
         return table
 
     def _rows(self, client: Client, table: _Table, text: bytes) -> None:
-        self.texts[table.full].update(text)
+        if table.digest is not None:
+            table.digest.update(text)
         if table.open:
             self._send(client, table, text)
             return
@@ -296,13 +297,14 @@ class Load:
             self._keys.put(table.keys)
 
     def _send(self, client: Client, table: _Table, text: bytes) -> None:
-        lines = fields(text.removeprefix(table.before), table.header) if table.bulk is not None else None
-        if table.bulk is not None and lines is not None:
-            table.bulk.write(lines)
-        else:
-            if table.bulk is not None:
+        if table.bulk is not None:
+            lines = fields(text.removeprefix(table.before), table.header)
+            if lines is None:
                 table.bulk.close()
                 table.bulk = None
+            else:
+                table.bulk.write(lines)
+        if table.bulk is None:
             client.write(text)
         with self._lock:
             self.bytes += len(text)
@@ -313,5 +315,5 @@ def _drop(schema: str) -> bytes:
 
 
 def _read(path: Path) -> bytes:
-    with opened(path) as stream:
+    with opened(path, fast=True) as stream:
         return stream.read()

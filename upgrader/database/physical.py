@@ -27,7 +27,7 @@ def prepared(stream: Path, target: Path, programs_dir: Path | None, memory: str)
     unpack, prepare = (program(name, programs_dir) for name in ("mbstream", "mariadb-backup"))
     target.mkdir(mode=0o700)
     try:
-        with piped(stream) as plain:
+        with piped(stream, fast=True) as plain:
             _run([unpack, "-x", "-C", str(target)], target, stdin=plain)
     except DumpDamaged as damage:
         raise _not_prepared(str(damage)) from None

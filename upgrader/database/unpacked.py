@@ -20,8 +20,10 @@ from upgrader.errors import EnvironmentMissingError
 _PIPE_BYTES = 1024 * 1024
 _LARGE = 1024 * 1024
 """Smaller files are not worth a process."""
-_PROGRAMS = {".zst": (("zstd", "-dcq"),), ".gz": (("igzip", "-dc"), ("pigz", "-dc"), ("gzip", "-dc"))}
-"""By suffix, the fastest first: igzip (Debian's isal) takes a third of pigz' time (benchmarks/restore.py)."""
+_STRICT = {".zst": ("zstd",), ".gz": ("gzip",)}
+"""By suffix, programs that tell what follows the end of the compressed bytes; the others pass over it in silence."""
+_FAST = {**_STRICT, ".gz": ("igzip", "pigz", "gzip")}
+"""The fastest first: igzip (Debian's isal) takes a third of pigz' time (benchmarks/restore.py)."""
 
 
 class DumpDamaged(Exception):  # noqa: N818 - a finding about a file, which its reader puts into words
@@ -29,13 +31,14 @@ class DumpDamaged(Exception):  # noqa: N818 - a finding about a file, which its 
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
+def opened(path: Path, *, fast: bool = False) -> Iterator[IO[bytes]]:
     """The uncompressed bytes of a file as a stream. Raises DumpDamaged when its compression does not end as it should.
 
+    `fast`: for files of which it is known that nothing follows that end, because their digest was compared.
     Raises EnvironmentMissingError where a .zst file is met without the program zstd.
     """
-    if path.suffix == ".zst" or (path.suffix == ".gz" and path.stat().st_size > _LARGE and _program(path)):
-        with piped(path) as stream:
+    if path.suffix == ".zst" or (path.suffix == ".gz" and path.stat().st_size > _LARGE and _program(path, fast)):
+        with piped(path, fast=fast) as stream:
             yield stream
         return
     with path.open("rb") if path.suffix != ".gz" else gzip.open(path, "rb") as plain:
@@ -46,21 +49,21 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def piped(path: Path) -> Iterator[IO[bytes]]:
+def piped(path: Path, *, fast: bool = False) -> Iterator[IO[bytes]]:
     """As `opened`, and another process may read from it too: a file without compression, or a pipe.
 
     Raises EnvironmentMissingError where no program for the file's suffix is installed.
     """
-    if path.suffix not in _PROGRAMS:
+    if path.suffix not in _STRICT:
         with path.open("rb") as plain:
             yield plain
         return
-    program = _program(path)
+    program = _program(path, fast)
     if not program:
         raise _missing(path)
     # its words come on a pipe that is read only after its end: they are one line
     process = subprocess.Popen(
-        [*program, "--", str(path)],
+        [program, "-dcq", "--", str(path)],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=_PIPE_BYTES,
     )  # fmt: skip
     assert process.stdout is not None and process.stderr is not None  # noqa: S101 - pipes were asked for
@@ -77,7 +80,7 @@ def piped(path: Path) -> Iterator[IO[bytes]]:
         process.stderr.close()
         code = process.wait()
     if whole and code:
-        raise DumpDamaged(f"{path.name} is cut off or damaged: {words or f'{Path(program[0]).name} ended with {code}'}")
+        raise DumpDamaged(f"{path.name} is cut off or damaged: {words or f'{Path(program).name} ended with {code}'}")
 
 
 def widen(stream: IO[bytes] | int) -> None:
@@ -86,15 +89,13 @@ def widen(stream: IO[bytes] | int) -> None:
         fcntl.fcntl(stream, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
-def _program(path: Path) -> list[str]:
-    for name, option in _PROGRAMS[path.suffix]:
-        if found := shutil.which(name):
-            return [found, option]
-    return []
+def _program(path: Path, fast: bool) -> str:
+    found = (shutil.which(name) for name in (_FAST if fast else _STRICT)[path.suffix])
+    return next(filter(None, found), "")
 
 
 def _missing(path: Path) -> EnvironmentMissingError:
-    package = _PROGRAMS[path.suffix][-1][0]
+    (package,) = _STRICT[path.suffix]
     return EnvironmentMissingError(
         f"{path.name} is compressed, and {package} is not installed here.",
         cloud="Nothing was restored.",
