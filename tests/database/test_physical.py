@@ -45,7 +45,8 @@ CREATE USER 'nova'@'%' IDENTIFIED BY 'x'; GRANT ALL ON nova.* TO 'nova'@'%';
 HOOK = """
 set -u
 folder={folder} conf={conf}
-pid=$(cat "$folder/pid" 2>/dev/null) && grep -qs '^State:.[^Z]' "/proc/$pid/status" && exit 0
+pid=$(cat "$folder/pid" 2>/dev/null) && grep -qs '^State:.[^Z]' "/proc/$pid/status" &&
+  grep -qsF "$folder" "/proc/$pid/cmdline" && exit 0
 address=$(sed -n 's/^wsrep_cluster_address *= *//p' "$conf")
 rm -f "$folder/err.log" "$folder/recover.log"
 # as mariadbd-safe does: where InnoDB's own data stand in a history, whatever grastate.dat says
@@ -55,10 +56,14 @@ exec >/dev/null 2>&1 </dev/null
 setsid {words} --wsrep-cluster-address="$address" ${{position:+--wsrep-start-position=$position}} &
 """
 STOP = """
-pid=$(cat {pid} 2>/dev/null) || exit 0
-kill "$pid" 2>/dev/null
-# one whose parent is this test stays as a zombie
-while grep -qs '^State:.[^Z]' "/proc/$pid/status"; do sleep 0.1; done
+pid=$(cat {folder}/pid 2>/dev/null) || exit 0
+# the number of one that was killed may be another's by now; one whose parent is this test stays as a zombie
+runs() {{ grep -qs '^State:.[^Z]' "/proc/$pid/status" && grep -qsF {folder} "/proc/$pid/cmdline"; }}
+runs && kill "$pid"
+# as an engine does: a server that is told to end while it begins may go on for ever
+for _ in $(seq 300); do runs || exit 0; sleep 0.1; done
+kill -9 "$pid"
+while runs; do sleep 0.1; done
 """
 
 
@@ -163,7 +168,7 @@ def _as_container(made: FolderCloud, node: Node, nodes: list[Node]) -> None:
     (host / "hooks").mkdir()
     words, conf = shlex.join(node.words()), host / "config" / "galera.cnf"
     (host / "hooks" / "running").write_text(HOOK.format(folder=node.folder, conf=conf, words=words))
-    (host / "hooks" / "exited").write_text(STOP.format(pid=node.folder / "pid"))
+    (host / "hooks" / "exited").write_text(STOP.format(folder=node.folder))
     (host / "volumes").mkdir()
     # renamed under a running server, which has its data folder open; its own path leads there
     (node.folder / "data").rename(host / "volumes" / "mariadb")

@@ -21,7 +21,7 @@ import pytest
 
 from upgrader.lab import LabSite, lab_down, lab_up
 
-pytestmark = pytest.mark.lab_wide
+pytestmark = [pytest.mark.lab_wide, pytest.mark.timeout(4500)]
 
 PATIENCE = 240.0
 """Seconds that a cloud may take to be well again: a database server rejoining, a broker noticing its peers."""

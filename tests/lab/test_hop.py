@@ -28,7 +28,7 @@ from upgrader.journal import open_journal
 from upgrader.lab import LabSite
 from upgrader.states import State
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(4500)]
 
 FROM, TO = "2025.1", "2025.2"
 CONTROLLER = "control1"
