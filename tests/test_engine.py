@@ -16,7 +16,7 @@ from upgrader.conduct import ABORT_REQUEST
 from upgrader.engine import NOT_REHEARSED, Engine
 from upgrader.errors import RefusedError
 from upgrader.journal import StaleEpochError, acquire
-from upgrader.machine import BEFORE_QUEUES
+from upgrader.machine import BEFORE_PAUSES, BEFORE_QUEUES
 from upgrader.model import BROKER_DUE, BROKER_WHY
 from upgrader.states import HOP_BUDGET, INFO, Event, Ponr, RunState, State
 
@@ -162,7 +162,7 @@ def test_a_run_of_another_law_is_not_gone_on_with(desk: Desk) -> None:
     desk.begin()
     shot = desk.journal.snapshot()
     assert shot.run is not None
-    for law, goes in ((BEFORE_QUEUES, True), ("0" * 64, False)):
+    for law, goes in ((BEFORE_QUEUES, True), (BEFORE_PAUSES, True), ("0" * 64, False)):
         old = dataclasses.replace(shot, run=dataclasses.replace(shot.run, table_hash=law))
         if goes:
             assert desk.session.conduct(old)

@@ -28,7 +28,8 @@ from upgrader.states import (
 )
 
 LEAVES = {
-    "pending": {"preflight", "superseded", "aborted"},
+    "pending": {"hold_hop", "preflight", "superseded", "aborted"},
+    "hold_hop": {"preflight", "superseded", "aborted"},
     "preflight": {"backup", "failed_clean"},
     "backup": {"pull", "failed_clean"},
     "pull": {"rehearse", "failed_clean"},
@@ -169,7 +170,7 @@ def test_before_queues_are_migrated_and_the_upgrade_nothing_has_to_be_taken_back
 
 def test_superseding_is_possible_only_before_the_upgrade():
     sources = {row.state for row in TABLE if row.next is State.SUPERSEDED}
-    assert sources == {State.PENDING, State.HOLD_BROKER, State.HOLD_UPGRADE, State.FAILED_CLEAN}
+    assert sources == {State.PENDING, State.HOLD_HOP, State.HOLD_BROKER, State.HOLD_UPGRADE, State.FAILED_CLEAN}
     for begun in ((State.UPGRADE, False), (State.DECIDE_BROKER, True)):
         in_force = guarded()
         in_force.remove_node((State.HOLD_UPGRADE, False))  # a migration that came right is a cloud at rest
@@ -211,6 +212,17 @@ def test_the_undisturbed_way_is_the_stages_in_order_with_their_approvals(migrati
     holds = [State.HOLD_BROKER, State.HOLD_UPGRADE, State.HOLD_FINALIZE]
     assert [s for s in seen if INFO[s].kind == "hold"] == holds
     assert state is State.HOP_DONE
+
+
+def test_a_rest_between_hops_comes_before_everything_and_only_a_person_ends_it():
+    """Skipping it or going through it leads to the same state with the same things done: nothing."""
+    assert {(row.state, row.event) for row in TABLE if row.next is State.HOLD_HOP} == {(State.PENDING, Event.PAUSE)}
+    assert row_of(State.PENDING, Event.PAUSE).who is Who.ENGINE
+    assert row_of(State.HOLD_HOP, Event.APPROVE).next is row_of(State.PENDING, Event.START).next
+    assert {who for _, who in allowed(State.HOLD_HOP)} == {Who.OPERATOR}
+    assert {event for event, _ in allowed(State.HOLD_HOP)} - {Event.APPROVE} == (
+        {event for event, _ in allowed(State.PENDING)} - {Event.START, Event.PAUSE}
+    )
 
 
 def test_an_unknown_end_follows_the_policy_of_its_stage():

@@ -64,6 +64,8 @@ class Conduct:
     """Why the upgrade of a hop must not begin for want of a proved backup; empty when it may."""
     opening: Callable[[Snapshot, HopRow, State], Opening] = lambda _shot, _hop, stage: Opening(stage.value)
     """Whether a stage may begin now, by the site's change windows."""
+    pauses: Callable[[Snapshot], bool] = lambda _shot: False
+    """Whether the run rests between two hops."""
     beside: Callable[[HopRow], None] = lambda _hop: None
     """Told before a stage is started, and of one that is found under way: what works beside the run is seen to."""
     diagnose: Callable[[str, Callable[[], bool]], tuple[Path | None, str]] = lambda _attempt, _stop: (None, "")

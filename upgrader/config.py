@@ -16,8 +16,13 @@ from typing import Any
 from upgrader.availability_rules import AvailabilityRules, availability_rules
 from upgrader.config_table import Table
 from upgrader.errors import ConfigError
+from upgrader.hop_rules import HopRules, hop_rules
+from upgrader.metric_rules import MetricRules, metric_rules
+from upgrader.notice_rules import NoticeRules, notice_rules
+from upgrader.rolling_rules import RollingRules, rolling_rules
 from upgrader.runbook_rules import RunbookRules, runbook_rules
 from upgrader.serve_rules import ServeRules, serve_rules
+from upgrader.verify_rules import VerifyRules, verify_rules
 from upgrader.window import WindowRules, read_window
 
 SITE_FILE = "upgrader.toml"
@@ -134,6 +139,12 @@ class Site:
     availability: AvailabilityRules = field(default_factory=AvailabilityRules)
     runbook: RunbookRules = field(default_factory=RunbookRules)
     serve: ServeRules = field(default_factory=ServeRules)
+    metrics: MetricRules = field(default_factory=MetricRules)
+    notices: NoticeRules = field(default_factory=NoticeRules)
+    rolling: RollingRules = RollingRules()
+    """In which waves hosts are upgraded."""
+    hops: HopRules = field(default_factory=HopRules)
+    verify: VerifyRules = VerifyRules()
     window: WindowRules | None = None
     """When the cloud may be changed; None: whenever an operator says so."""
 
@@ -238,6 +249,11 @@ def _build(path: Path, table: Table) -> Site:
         availability=availability_rules(table),
         runbook=runbook_rules(table),
         serve=serve_rules(table),
+        metrics=metric_rules(table),
+        notices=notice_rules(table),
+        verify=verify_rules(table),
+        hops=hop_rules(table),
+        rolling=rolling_rules(table),
     )
     table.finish()
     return site

@@ -88,12 +88,17 @@ class Engine:
             return self._work(snapshot, hop)
         if hop.state is State.HOLD_BROKER:
             return self._hold_broker(snapshot, hop)
+        if hop.state is State.HOLD_HOP:
+            return _between(snapshot, hop)
         return self._hold(snapshot, hop) if kind == "hold" else _rest(hop)
 
     def _work(self, snapshot: Snapshot, hop: HopRow) -> Ending | None:
         if self.stop_wanted():
             return Ending("stopped", f"Stopped before {hop.state} of {hop.name}; nothing is under way.", hop)
         if hop.state is State.PENDING:
+            if hop.index and self.conduct.pauses(snapshot):
+                self.journal.move(hop.index, Event.PAUSE, ENGINE, f"{snapshot.hops[hop.index - 1].name} is done")
+                return None
             self.journal.begin_hop(hop.index)
             self.conduct.say("hop", {"hop": hop.name, "index": hop.index, "hops": len(snapshot.hops)})
             return None
@@ -170,6 +175,13 @@ def broker_due(planned: BrokerPlan, facts: Mapping[str, str]) -> tuple[Answer, s
     if seen in ("yes", "no", "unknown"):
         return seen, facts.get(BROKER_WHY, "") or "as the hop's checks saw it"  # type: ignore[return-value]
     return planned.migration, planned.migration_why
+
+
+def _between(snapshot: Snapshot, hop: HopRow) -> Ending:
+    """The rest between two hops. An approval in advance is not for it: whoever wants no rest asks for none."""
+    done = snapshot.hops[hop.index - 1]
+    message = f"{done.name} is done; the run rests, and {hop.name} waits for a word to begin."
+    return Ending("waiting", message, hop, wants=hop.state.value)
 
 
 def _closed(hop: HopRow, found: Opening) -> Ending:

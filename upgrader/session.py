@@ -19,6 +19,7 @@ from upgrader.errors import RefusedError, StaleError, UpgraderError
 from upgrader.facts.names import release_names
 from upgrader.facts.reading import release_of
 from upgrader.graph import ReleaseGraph, load_graph, services_of
+from upgrader.hop_rules import PAUSE, pause_words, pauses
 from upgrader.journal import HopRow, Journal, Snapshot, acquire, open_journal
 from upgrader.kolla.inventory import INVENTORIES, Inventory, remembered_inventory
 from upgrader.model import CloudFacts, Code, HopPlan, Plan
@@ -78,8 +79,15 @@ class Session:
         plan = self._plan(snapshot, path)
         return Conduct(
             self.site, self.journal, plan, path, self.say, self.look_at, self._no_restore_point, self._opening(plan),
-            self._beside, diagnose=self._diagnose,
+            self._pauses, self._beside, diagnose=self._diagnose,
         )  # fmt: skip
+
+    def pause_between_hops(self, wanted: bool, plan_sha256: str) -> None:
+        """Keep the operator's word about the rest between hops with the run of a plan, begun or about to begin."""
+        self.journal.set_flag(PAUSE, pause_words(wanted, plan_sha256), self.actor)
+
+    def _pauses(self, snapshot: Snapshot) -> bool:
+        return snapshot.run is not None and pauses(self.site.hops, snapshot.flags, snapshot.run.plan_sha256)
 
     def _diagnose(self, attempt: str, stop: Callable[[], bool]) -> tuple[Path | None, str]:
         from upgrader.diagnose import automatic

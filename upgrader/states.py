@@ -18,6 +18,7 @@ class State(StrEnum):
     """Where a hop stands. Values are persisted: never rename one, only add."""
 
     PENDING = "pending"
+    HOLD_HOP = "hold_hop"
     PREFLIGHT = "preflight"
     BACKUP = "backup"
     PULL = "pull"
@@ -61,6 +62,8 @@ class Event(StrEnum):
     """The end of an attempt was lost, and looking at the cloud shows that nothing was changed."""
 
     START = "start"
+    PAUSE = "pause"
+    """The run rests between two hops, because the site or the operator asked for it."""
     APPROVE = "approve"
     SKIP = "skip"
     """The engine passes a stage by, for a reason that is recorded: there is nothing for it to do on this hop."""
@@ -159,8 +162,12 @@ def _before_upgrade(stage: State, after: State) -> tuple[Row, ...]:
 
 TABLE: tuple[Row, ...] = (
     Row(S.PENDING, E.START, S.PREFLIGHT, W.ENGINE, "the hop before is done"),
+    Row(S.PENDING, E.PAUSE, S.HOLD_HOP, W.ENGINE, "the hop before is done, and the run is to rest here"),
     Row(S.PENDING, E.ABORT, S.ABORTED, W.OPERATOR, ""),
     Row(S.PENDING, E.SUPERSEDE, S.SUPERSEDED, W.OPERATOR, ""),
+    Row(S.HOLD_HOP, E.APPROVE, S.PREFLIGHT, W.OPERATOR, "the next hop begins"),
+    Row(S.HOLD_HOP, E.ABORT, S.ABORTED, W.OPERATOR, ""),
+    Row(S.HOLD_HOP, E.SUPERSEDE, S.SUPERSEDED, W.OPERATOR, ""),
     *_before_upgrade(S.PREFLIGHT, S.BACKUP),
     *_before_upgrade(S.BACKUP, S.PULL),
     *_before_upgrade(S.PULL, S.REHEARSE),
@@ -244,6 +251,7 @@ class Info(NamedTuple):
 
 INFO: dict[State, Info] = {
     S.PENDING: Info("rest"),
+    S.HOLD_HOP: Info("hold"),
     S.PREFLIGHT: Info("stage", False, "idempotent", "nothing", "before", "rerun", 3),
     S.BACKUP: Info("stage", False, "new_place", "nothing", "window", "rerun_new_place", 3),
     S.PULL: Info("stage", False, "idempotent", "nothing", "before", "rerun", 3),

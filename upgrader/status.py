@@ -310,6 +310,9 @@ def choices(verdict: Verdict, hop: HopRow) -> tuple[Choice, ...]:
 
 
 def _waiting(hop: HopRow, back: Choice, abort: Choice) -> tuple[Choice, ...]:
+    if hop.state is State.HOLD_HOP:
+        begin = Choice("upgrader approve", f"let {hop.name} begin; upgrader resume then starts it")
+        return (Choice("upgrader resume", f"begin {hop.name} now"), begin, abort)
     if hop.state is State.HOLD_BROKER:
         return (Choice("upgrader approve", "migrate the queues now: full API outage"), abort)
     if hop.state is State.HOLD_UPGRADE:

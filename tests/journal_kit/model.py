@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 MOVES: dict[str, dict[str, str]] = {
-    "pending": {"start": "preflight", "abort": "aborted", "supersede": "superseded"},
+    "pending": {"start": "preflight", "pause": "hold_hop", "abort": "aborted", "supersede": "superseded"},
+    "hold_hop": {"approve": "preflight", "abort": "aborted", "supersede": "superseded"},
     "hold_broker": {"skip": "hold_upgrade", "approve": "broker", "abort": "aborted", "supersede": "superseded"},
     "decide_broker": {"retry": "broker", "redeploy": "rollback_redeploy", "give_up": "needs_attention"},
     "hold_upgrade": {"approve": "upgrade", "abort": "aborted", "supersede": "superseded"},
@@ -217,6 +218,8 @@ class Model:
             return False
         if event == "start" and not self.begin_hop(index):
             return False
+        if event == "pause" and (not index or any(hop.state != "hop_done" for hop in self.hops[:index])):
+            return False
         if actor != "engine":
             hop.unattended, hop.tries = 0, {}
         if event != "start":
@@ -236,7 +239,7 @@ class Model:
             return redeploy and (person or hop.ponr == "no")
         if event == "restore":
             return restore and person
-        if event in ("start", "skip"):
+        if event in ("start", "skip", "pause"):
             return not person
         return person or event == "give_up" or (hop.state, event) in EITHER
 

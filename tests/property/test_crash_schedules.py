@@ -41,6 +41,7 @@ class Folder:
 class World:
     random: random.Random
     hops: int = 1
+    pausing: bool = False
     calm: bool = False
     """From now on everything comes right and nothing crashes."""
     folders: dict[str, Folder] = field(default_factory=dict)
@@ -108,11 +109,17 @@ class Controller:
             elif shot.attempt:
                 self.settle(shot.attempt, shot.hop)
             elif shot.hop.state is S.PENDING:
-                self.journal.begin_hop(shot.hop.index)
+                self.begin(shot.hop)
             elif INFO[shot.hop.state].kind == "stage":
                 self.launch(shot.hop)
             else:
                 self.decide(shot.hop)
+
+    def begin(self, hop):
+        if hop.index and self.world.pausing:
+            self.journal.move(hop.index, E.PAUSE, "engine", "the hop before is done")
+        else:
+            self.journal.begin_hop(hop.index)
 
     def launch(self, hop):
         try:
@@ -160,6 +167,7 @@ class Controller:
 
     def decide(self, hop):
         choices = {
+            S.HOLD_HOP: (E.APPROVE,),
             S.HOLD_BROKER: (E.SKIP, E.APPROVE),
             S.DECIDE_BROKER: (E.RETRY, E.RETRY, E.REDEPLOY),
             S.HOLD_UPGRADE: (E.APPROVE,),
@@ -206,7 +214,7 @@ def live(folder, world, crash_after):
 
 def schedule(seed, folder):
     generator = random.Random(seed)  # noqa: S311 - a seed names a schedule
-    world = World(generator, hops=1 if generator.random() < 0.8 else 2)
+    world = World(generator, hops=1 if generator.random() < 0.8 else 2, pausing=seed % 2 == 1)
     for _ in range(generator.randint(1, 5)):
         with suppress(Crash):
             live(folder, world, generator.randint(1, 120 * world.hops))
@@ -249,6 +257,31 @@ def run(seeds):
                 file.unlink()
     assert ends[RunState.DONE] > len(seeds) / 2
     assert ends[RunState.ROLLED_BACK], "the schedules have to reach the way back too"
+
+
+def end_of(seed, folder, *, pausing):
+    """What an unlucky controller comes to in a lucky cloud: it dies again and again, nothing else goes wrong."""
+    generator = random.Random(seed)  # noqa: S311
+    world = World(generator, hops=2, calm=True, pausing=pausing)
+    for _ in range(generator.randint(0, 6)):
+        with suppress(Crash):
+            live(folder, world, generator.randint(1, 150))
+    end = live(folder, world, 0)
+    judge(seed, world, end, folder)
+    with open_journal(folder, readonly=True) as journal:
+        rested = [
+            event.data["event"] for event in journal.events(kinds=["hop_moved"]) if "hold_hop" in event.data.values()
+        ]
+        worked = [(row.hop, row.stage, row.state) for row in journal.attempts(end.run.id) if row.state is not A.VOID]
+    assert rested == (["pause", "approve"] if pausing else []), seed
+    hops = [(hop.state, hop.ponr, hop.closed, hop.interrupted, dict(hop.facts)) for hop in end.hops]
+    return end.run.state, hops, worked, end.serial, world.release, world.schema, sorted(world.effects.values())
+
+
+def test_a_rest_between_hops_changes_nothing_of_the_end():
+    with ram_folder() as folder:
+        ends = [end_of(seed, folder / f"{seed}{way}", pausing=way) for seed in range(12) for way in (False, True)]
+    assert all(end == ends[0] for end in ends)
 
 
 def test_random_crashes():

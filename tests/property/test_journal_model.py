@@ -32,8 +32,8 @@ from upgrader.journal import StaleEpochError, acquire, open_journal
 RESULTS = ("succeeded", "failed", "canceled", "unknown", "void")
 EVENTS = (None, *RESULTS[:4], "inconclusive", "probed_complete", "probed_untouched")
 OPERATOR = (
-    "start", "approve", "accept", "retry", "recheck", "recheck_old", "take_back", "redeploy", "restore", "reconsider",
-    "reopen", "give_up", "abort", "supersede", "succeeded",
+    "start", "pause", "approve", "accept", "retry", "recheck", "recheck_old", "take_back", "redeploy", "restore",
+    "reconsider", "reopen", "give_up", "abort", "supersede", "succeeded",
 )  # fmt: skip
 FITTING = [
     ("succeeded", "succeeded"), ("succeeded", "succeeded"), ("succeeded", "succeeded"), ("failed", "failed"),
@@ -220,13 +220,17 @@ class JournalMachine(RuleBasedStateMachine):
         state = self.model.hops[index].state
         usual = {"hold_upgrade": "approve", "hold_finalize": "approve", "failed_clean": "retry"}.get(state)
         usual = {"decide": choice, "needs_attention": "reconsider", "hold_verify": "accept"}.get(state, usual)
+        if state == "pending" and choice == "redeploy" and actor == "engine" and index:
+            usual = "pause"
+        if state == "hold_hop":
+            usual = "approve"
         if state == "hold_broker":
             actor, usual = ("engine", "skip") if choice == "restore" else (actor, "approve")
         if state == "decide_broker":
             usual = "retry" if choice == "restore" else choice
         if state == "needs_attention" and self.model.hops[index].migrating:
             usual = "reconsider_broker"
-        if state == "pending":
+        if state == "pending" and not usual:
             self.both(lambda: self.model.begin_hop(index), lambda: self.journal.begin_hop(index))
         elif usual:
             self.move(usual, actor, True, True)

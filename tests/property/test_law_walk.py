@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.journal_kit import FAST, HOPS, REQUEST, digest, entered, plan, ram_folder
+from tests.journal_kit import FAST, HOPS, REQUEST, digest, entered, plan, ram_folder, walk_to
 from upgrader.states import (
     FORWARD,
     INFO,
@@ -215,6 +215,7 @@ def test_before_the_upgrade_the_line_is_never_touched():
             State.HOLD_UPGRADE,
             State.FAILED_CLEAN,
             State.PENDING,
+            State.HOLD_HOP,
         ):
             assert now.ponr is Ponr.NO
 
@@ -243,32 +244,36 @@ def way_to(situation):
     return steps[::-1]
 
 
-def play(journal, steps):
+def play(journal, steps, hop):
     document = plan()
-    journal.begin_run(document, digest(document), "anna", HOPS[:1])
+    journal.begin_run(document, digest(document), "anna", HOPS[: hop + 1])
+    if hop:
+        journal.begin_hop(0)
+        walk_to(journal, State.HOP_DONE)
     for action in steps:
         shot = journal.snapshot(0)
-        stage = shot.hops[0].state
+        stage = shot.hops[hop].state
         if action.verb == "intend":
-            journal.intend(0, stage, request_sha256=REQUEST)
+            journal.intend(hop, stage, request_sha256=REQUEST)
         elif action.verb == "launch":
             journal.launched(shot.attempt.id, 1)
         elif action.verb == "finish":
             journal.finish(shot.attempt.id, action.result, action.event, schema_started=action.schema_started)
         elif action.event is Event.START:
-            journal.begin_hop(0)
+            journal.begin_hop(hop)
         else:
             why = "nothing to migrate" if action.event is Event.SKIP else ""
             journal.move(
-                0, action.event, action.actor, why, redeploy_allowed=action.redeploy, restore_possible=action.restore
+                hop, action.event, action.actor, why, redeploy_allowed=action.redeploy, restore_possible=action.restore
             )
 
 
 def check(folder, steps, expected):
+    number = int(any(action.event is Event.PAUSE for action in steps))  # a rest needs a hop before it
     with entered(folder, durability=FAST) as journal:
-        play(journal, steps)
+        play(journal, steps, number)
         shot = journal.snapshot()
-        hop = shot.hops[0]
+        hop = shot.hops[number]
         seen = (hop.state, hop.ponr, shot.attempt.state if shot.attempt else "", hop.closed, hop.interrupted)
         assert seen == (expected.state, expected.ponr, expected.attempt, expected.closed, expected.interrupted), steps
         assert hop.broker_open == expected.broker_open, steps

@@ -50,6 +50,8 @@ def approve(
         elif INFO[hop.state].kind == "hold":
             opened.journal.move(hop.index, Event.APPROVE, opened.actor, reason or "approved")
             done = f"Approved {hop.state.value.removeprefix('hold_')} of {hop.name}."
+            if hop.state is State.HOLD_HOP:
+                done = f"{hop.name} may begin."
             if hop.state is State.HOLD_BROKER:
                 done += with_site(_outage(opened, snapshot, hop), given.named)
             done += _closed(opened)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from upgrader.views.live import Live
 
 _AS_RECORDED = "As the journal's last event says; nothing further was started."
+PAUSE_OPTION = "--pause-between-hops/--no-pause-between-hops"
+PAUSE_HELP = "Rest after each hop until a person says go on (default: as the site file says)."
 ACCEPT_HELP = "Accept a named risk, with the reason: --accept not-rehearsed='no staging cloud yet'. Repeatable."
 
 

@@ -220,6 +220,7 @@ dir = "state"              # the journal; has to be on a local disk
 # min_free = "10G"         # disk space every host must have left
 # forks = 10               # hosts that Ansible works on at the same time
 # max_attempts = 5         # attempts of one stage before a human is asked
+# pause_between_hops = true  # rest after each hop until upgrader approve or upgrader resume
 
 [availability]
 # A process of its own asks the public APIs while a hop can take them away: upgrader availability

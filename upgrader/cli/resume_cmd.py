@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from upgrader.cli.driving import ACCEPT_HELP, acceptances, conclude, drive, live, must_have_run, settle_dead, site_of
+from upgrader.cli.driving import (
+    ACCEPT_HELP,
+    PAUSE_HELP,
+    PAUSE_OPTION,
+    acceptances,
+    conclude,
+    drive,
+    live,
+    must_have_run,
+    settle_dead,
+    site_of,
+)
 from upgrader.cli.verb import invocation, verb_app
 
 if TYPE_CHECKING:
@@ -26,6 +37,7 @@ def resume(
     auto_approve: Annotated[
         bool, typer.Option("--auto-approve", help="Approve the upgrade and the end of each hop in advance.")
     ] = False,
+    pause_between_hops: Annotated[bool | None, typer.Option(PAUSE_OPTION, help=PAUSE_HELP)] = None,
     takeover: Annotated[
         bool, typer.Option("--takeover", help="Take over from an owner on another machine that is surely gone.")
     ] = False,
@@ -45,6 +57,9 @@ def resume(
     with session(site, "resume", view, takeover=takeover, create=False) as opened:
         for name, reason in accepted.items():
             opened.journal.accept(name, reason, opened.actor)
+        found = opened.journal.snapshot(recent=0).run
+        if pause_between_hops is not None and found is not None:
+            opened.pause_between_hops(pause_between_hops, found.plan_sha256)
         ending = go_on(opened, view, lambda: drive(opened, view, auto_approve=auto_approve))
     conclude(ending, site, given)
 
@@ -88,6 +103,7 @@ def decide(opened: Session, view: Live) -> bool:
         State.DECIDE: (Event.RETRY, "resumed: the upgrade is tried again"),
         State.DECIDE_BROKER: (Event.RETRY, "resumed: the queue migration is tried again"),
         State.HOLD_VERIFY: (Event.RECHECK, "resumed: verified again"),
+        State.HOLD_HOP: (Event.APPROVE, "resumed: the next hop begins"),
     }
     if hop.state in words:
         event, reason = words[hop.state]

@@ -89,7 +89,7 @@ def _hop(opened: Session) -> HopRow:
     if snapshot.run is None or hop is None:
         raise RefusedError("There is no run to take back.", next_command="upgrader status", reason="no-run")
     done = [row for row in snapshot.hops if row.ended]
-    if snapshot.run.state in RUN_ENDED or (hop.state.value == "pending" and done):
+    if snapshot.run.state in RUN_ENDED or (hop.state.value in ("pending", "hold_hop") and done):
         last = done[-1] if done else hop
         raise RefusedError(
             f"{last.name} is {last.state}: its way back is closed.",

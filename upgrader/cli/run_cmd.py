@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from upgrader.cli.driving import ACCEPT_HELP, acceptances, conclude, drive, live, site_of
+from upgrader.cli.driving import (
+    ACCEPT_HELP,
+    PAUSE_HELP,
+    PAUSE_OPTION,
+    acceptances,
+    conclude,
+    drive,
+    live,
+    site_of,
+)
 from upgrader.cli.plan_fits import no_drift, same_release_data
 from upgrader.cli.verb import invocation, verb_app
 from upgrader.errors import RefusedError, UsageError
@@ -31,6 +40,7 @@ def run(
     auto_approve: Annotated[
         bool, typer.Option("--auto-approve", help="Approve the upgrade and the end of each hop in advance.")
     ] = False,
+    pause_between_hops: Annotated[bool | None, typer.Option(PAUSE_OPTION, help=PAUSE_HELP)] = None,
     takeover: Annotated[
         bool, typer.Option("--takeover", help="Take over from an owner on another machine that is surely gone.")
     ] = False,
@@ -56,6 +66,8 @@ def run(
             assert plan_file is not None  # noqa: S101 - a plan was read from it
             _must_fit(read, plan_file, site, opened)
         plan = read or _make(to, site, opened.graph, view)
+        if pause_between_hops is not None:
+            opened.pause_between_hops(pause_between_hops, plan.sha256)
         opened.begin(plan)
         for name, reason in accepted.items():
             opened.journal.accept(name, reason, opened.actor)

@@ -101,6 +101,13 @@ def current_run(commit: Commit) -> RunRow:
 def begin_hop(commit: Commit, index: int) -> None:
     """Move a pending hop to its first stage. Raises RefusedError while a hop before it is not done."""
     run = current_run(commit)
+    _refuse_out_of_order(commit, run, index)
+    move(commit, index, Event.START, actor=ENGINE, reason="the hop begins")
+    if run.state is RunState.PLANNED:
+        _move_run(commit, run, RunState.ACTIVE, "the first hop began")
+
+
+def _refuse_out_of_order(commit: Commit, run: RunRow, index: int) -> None:
     before = [hop for hop in hop_rows(commit.connection, run.id)[:index] if hop.state is not State.HOP_DONE]
     if before:
         raise RefusedError(
@@ -109,9 +116,6 @@ def begin_hop(commit: Commit, index: int) -> None:
             next_command="upgrader status",
             reason="hop-order",
         )
-    move(commit, index, Event.START, actor=ENGINE, reason="the hop begins")
-    if run.state is RunState.PLANNED:
-        _move_run(commit, run, RunState.ACTIVE, "the first hop began")
 
 
 def move(
@@ -143,6 +147,10 @@ def move(
     row = row_of(hop.state, event)
     if row is None:
         raise InvariantError(f"a hop in {hop.state} cannot take {event}", reason="illegal-move")
+    if event is Event.PAUSE:
+        if not index:
+            raise InvariantError("a rest between hops needs a hop before it", reason="pause-before-the-first-hop")
+        _refuse_out_of_order(commit, run, index)
     if event is Event.SKIP and not reason:
         raise InvariantError(f"why {hop.state} is passed by has to be said", reason="skip-without-reason")
     if event is Event.ACCEPT:

@@ -12,6 +12,7 @@ from upgrader.watch.model import StageLine, StageState
 from upgrader.watch.usual import between
 
 _BEFORE: Mapping[State, State] = {
+    State.HOLD_HOP: State.PREFLIGHT,
     State.HOLD_BROKER: State.BROKER,
     State.DECIDE_BROKER: State.BROKER,
     State.HOLD_UPGRADE: State.UPGRADE,

@@ -12,6 +12,7 @@ from upgrader.watch.model import Happening, Level
 Told = tuple[str, Level]
 _LONGEST = 200
 _HOLDS = {
+    State.HOLD_HOP: "waits for a word to begin, the run rests between hops",
     State.HOLD_BROKER: "waits for approval of the queue migration",
     State.HOLD_UPGRADE: "waits for approval of the upgrade",
     State.HOLD_VERIFY: "waits: the verification could not tell",
