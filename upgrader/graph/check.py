@@ -13,6 +13,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from upgrader.graph import records, schema
 from upgrader.graph.contradictions import contradictions
 from upgrader.graph.graph import edge_faults, names_in
+from upgrader.graph.leftovers import Leftovers
 from upgrader.graph.load import damaged, data_folder, parse, read_files
 from upgrader.graph.marks import SchemaMarks
 from upgrader.graph.migration_faults import MigrationFaults
@@ -26,6 +27,7 @@ SINGLE: dict[str, type[Value]] = {
     "actions/common.toml": records.CommonActions,
     "cli.toml": records.Cli,
     "containers.toml": records.Containers,
+    "leftovers.toml": Leftovers,
     "migration_faults.toml": MigrationFaults,
     "migrations.toml": Migrations,
     "risks/host_os.toml": records.HostWindows,
@@ -275,6 +277,9 @@ def _references(whole: Whole) -> Iterable[str]:
     containers = whole.one("containers.toml", records.Containers)
     for index, container in enumerate(containers.containers if containers else ()):
         named += [(f"containers.toml: containers[{index}].{end}", getattr(container, end)) for end in ("first", "last")]
+    left = whole.one("leftovers.toml", Leftovers)
+    for index, kind in enumerate(left.leftovers if left else ()):
+        named += [(f"leftovers.toml: leftovers[{index}].{end}", getattr(kind, end)) for end in ("first", "last")]
     windows = whole.one("risks/host_os.toml", records.HostWindows)
     for index, window in enumerate(windows.windows if windows else ()):
         where = f"risks/host_os.toml: windows[{index}]"

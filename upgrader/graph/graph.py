@@ -19,6 +19,7 @@ from upgrader.value import Value
 if TYPE_CHECKING:
     from upgrader.graph import records
     from upgrader.graph.marks import DatabaseMarks
+    from upgrader.graph.leftovers import Leftovers
     from upgrader.graph.migration_faults import MigrationFaults
     from upgrader.graph.migrations import ServiceMigrations
 
@@ -206,6 +207,13 @@ class ReleaseGraph:
         from upgrader.graph.migration_faults import MigrationFaults
 
         return self._one("migration_faults.toml", MigrationFaults)
+
+    @property
+    def leftovers(self) -> Leftovers:
+        """What roles that are interrupted leave behind, and how it is put right."""
+        from upgrader.graph.leftovers import Leftovers
+
+        return self._one("leftovers.toml", Leftovers)
 
     @property
     def host_windows(self) -> tuple[records.HostWindow, ...]:
