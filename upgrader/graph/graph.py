@@ -18,8 +18,8 @@ from upgrader.value import Value
 
 if TYPE_CHECKING:
     from upgrader.graph import records
-    from upgrader.graph.marks import DatabaseMarks
     from upgrader.graph.leftovers import Leftovers
+    from upgrader.graph.marks import DatabaseMarks
     from upgrader.graph.migration_faults import MigrationFaults
     from upgrader.graph.migrations import ServiceMigrations
 
