@@ -20,8 +20,11 @@ BOTH = ("2025.1", "2025.2")
 SERVICES = {"kolla-toolbox", "cron", "mariadb-server", "memcached", "keystone", "keystone-fernet", "keystone-ssh"}
 
 
-def references(*, cluster: bool = False) -> set[str]:
-    return {image.reference for image in images(BOTH, cluster=cluster)}
+INSTANCES = {"placement-api", "glance-api", "nova-api", "nova-scheduler", "nova-conductor", "nova-compute"}
+
+
+def references(*, cluster: bool = False, computes: bool = False) -> set[str]:
+    return {image.reference for image in images(BOTH, cluster=cluster, computes=computes)}
 
 
 def test_every_service_exists_once_per_release_under_kollas_own_name() -> None:
@@ -34,9 +37,40 @@ def test_images_of_load_balancers_and_brokers_only_for_a_cluster() -> None:
     assert extra == {"kolla/haproxy", "kolla/keepalived", "kolla/rabbitmq", "lab/os-rabbitmq", "lab/os-balancer"}
 
 
+def test_images_for_instances_only_where_there_are_hosts_for_them() -> None:
+    extra = {reference.split(":")[0] for reference in references(computes=True) - references()}
+    services = {f"kolla/{name}" for name in INSTANCES}
+    assert extra == services | {"kolla/openstack-base", "kolla/rabbitmq", "lab/os-rabbitmq"}
+    both = references(cluster=True, computes=True)
+    assert both == references(cluster=True) | references(computes=True)
+
+
+def test_services_for_instances_share_one_environment() -> None:
+    made = {image.key: image for image in images(BOTH, cluster=False, computes=True)}
+    for release in BOTH:
+        assert {made[f"{name}-{release}"].parent for name in INSTANCES} == {made[f"openstack-base-{release}"]}
+
+
+def test_a_lock_changes_only_the_images_that_are_made_from_it() -> None:
+    used = {
+        image.key: {path.name for path in image.inputs if path.parent.name == "locks"}
+        for image in images(BOTH, cluster=True, computes=True)
+    }
+    assert {key: names for key, names in used.items() if names} == {
+        f"{image}-{release}": {f"{lock}-{release}.txt"}
+        for image, lock in (
+            ("keystone-base", "keystone"),
+            ("kolla-toolbox", "toolbox"),
+            ("openstack-base", "openstack"),
+        )
+        for release in BOTH
+    }
+
+
 def test_the_toolbox_can_speak_to_a_broker_where_there_is_one() -> None:
-    def ancestors(*, cluster: bool) -> set[str]:
-        image = next(image for image in images(BOTH, cluster=cluster) if image.key == "kolla-toolbox-2025.2")
+    def ancestors(*, cluster: bool = False, computes: bool = False) -> set[str]:
+        made = images(BOTH, cluster=cluster, computes=computes)
+        image = next(image for image in made if image.key == "kolla-toolbox-2025.2")
         found = set()
         while image.parent is not None:
             image = image.parent
@@ -44,12 +78,13 @@ def test_the_toolbox_can_speak_to_a_broker_where_there_is_one() -> None:
         return found
 
     assert "os-rabbitmq" in ancestors(cluster=True)
-    assert "os-rabbitmq" not in ancestors(cluster=False)
+    assert "os-rabbitmq" in ancestors(computes=True)
+    assert "os-rabbitmq" not in ancestors()
 
 
 def test_parents_come_before_their_children() -> None:
     seen = set()
-    for image in images(BOTH, cluster=True):
+    for image in images(BOTH, cluster=True, computes=True):
         assert image.parent is None or image.parent.key in seen
         seen.add(image.key)
 
@@ -63,7 +98,7 @@ def test_layers_that_do_not_differ_are_shared_by_the_releases() -> None:
 
 
 def test_images_of_a_release_carry_the_labels_a_release_is_read_from() -> None:
-    for image in images(BOTH, cluster=True):
+    for image in images(BOTH, cluster=True, computes=True):
         version = image.labels.get("kolla_version", "")
         expected = {"2025.1": r"20\.", "2025.2": r"21\."}[image.release.name] if image.release else "$"
         assert re.match(expected, version), image.key
@@ -90,15 +125,16 @@ def test_a_release_the_lab_cannot_build_is_refused_by_name() -> None:
 
 
 def test_scripts_are_valid_shell_and_all_of_them_are_used() -> None:
-    used = {path for image in images(BOTH, cluster=True) for path in image.inputs if path.suffix == ".sh"}
+    made = images(BOTH, cluster=True, computes=True)
+    used = {path for image in made for path in image.inputs if path.suffix == ".sh"}
     scripts = set((IMAGES / "scripts").glob("*.sh"))
     assert used == scripts
-    for script in (*scripts, IMAGES / "node/lab-init", IMAGES / "mariadb/galera-health"):
+    for script in (*scripts, IMAGES / "node/lab-init", IMAGES / "mariadb/galera-health", IMAGES / "uwsgi/uwsgi"):
         subprocess.run(["bash", "-n", str(script)], check=True)
 
 
 @pytest.mark.parametrize("release", BOTH)
-@pytest.mark.parametrize("lock", ["keystone", "toolbox"])
+@pytest.mark.parametrize("lock", ["keystone", "openstack", "toolbox"])
 def test_locks_pin_every_package_exactly(lock: str, release: str) -> None:
     lines = (IMAGES / f"locks/{lock}-{release}.txt").read_text().splitlines()
     pins = [line for line in lines if not line.startswith("#")]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from upgrader.errors import EnvironmentMissingError, LockedError, UsageError
-from upgrader.lab import engine, machine
+from upgrader.lab import engine, machine, no_network
 from upgrader.lab.bringup import lab_up
 from upgrader.lab.folder import LabFolder, LabRecord
 from upgrader.lab.machine import AptSource, apt_sources, pip_settings, write_build_settings
@@ -189,7 +190,39 @@ def test_an_existing_lab_is_not_turned_into_another(tmp_path: Path, monkeypatch:
     LabFolder(tmp_path).write_record(record(1))
     with pytest.raises(UsageError, match=r"holds a lab of 1 controller\(s\) at 2025\.1 with 2025\.2"):
         lab_up(tmp_path, controllers=3)
+    with pytest.raises(UsageError, match="holds a lab"):
+        lab_up(tmp_path, computes=2)
     assert LabFolder(tmp_path).read_record() == record(1)
+
+
+def test_hosts_for_instances_have_names_and_addresses_of_their_own() -> None:
+    with_computes = replace(record(3), computes=2)
+    assert with_computes.nodes == ("control1", "control2", "control3", "compute1", "compute2")
+    addresses = [with_computes.node_address(number) for number in range(5)]
+    assert addresses == [f"10.213.77.{last}" for last in (11, 12, 13, 31, 32)]
+    assert with_computes.no_network == "http://10.213.77.1:9696"
+
+
+@pytest.mark.parametrize("number", [-1, 21])
+def test_a_number_of_computes_that_fits_no_machine_is_refused(tmp_path: Path, number: int) -> None:
+    with pytest.raises(UsageError, match=str(number)):
+        lab_up(tmp_path / "lab", computes=number)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "body"),
+    [
+        ("/v2.0/ports?device_id=x", 200, {"ports": []}),
+        ("/v2.0/extensions.json", 200, {"extensions": []}),
+        ("/v2.0/security-groups", 200, {"security_groups": []}),
+        ("/v2.0/ports/0a", 404, None),
+        ("/", 404, None),
+    ],
+)
+def test_nova_hears_of_no_ports_where_there_is_no_neutron(path: str, status: int, body: object) -> None:
+    said, found = no_network.answer(path)
+    assert said == status
+    assert body is None or found == body
 
 
 def test_a_kept_cache_can_be_taken_down_too(tmp_path: Path) -> None:

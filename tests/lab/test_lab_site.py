@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,9 @@ control
 """
 
 
-def record(controllers: int = 1) -> LabRecord:
-    return LabRecord("2025.1", "2025.2", controllers, "10.213.77.0/24", 5000, "uplab-x", "/nowhere/toolchains")
+def record(controllers: int = 1, computes: int = 0) -> LabRecord:
+    made = LabRecord("2025.1", "2025.2", controllers, "10.213.77.0/24", 5000, "uplab-x", "/nowhere/toolchains")
+    return replace(made, computes=computes)
 
 
 def toolchain(tmp_path: Path) -> Toolchain:
@@ -67,9 +69,9 @@ def toolchain(tmp_path: Path) -> Toolchain:
     return made
 
 
-def written(tmp_path: Path, controllers: int = 1) -> LabFolder:
+def written(tmp_path: Path, controllers: int = 1, computes: int = 0) -> LabFolder:
     folder = LabFolder(tmp_path / "lab")
-    sitefolder.write_site(folder, record(controllers), Docker(folder), toolchain(tmp_path))
+    sitefolder.write_site(folder, record(controllers, computes), Docker(folder), toolchain(tmp_path))
     return folder
 
 
@@ -105,6 +107,37 @@ def test_a_cluster_has_its_own_address_and_load_balancers(tmp_path: Path) -> Non
     ]
     assert main["kolla_internal_vip_address"] == "10.213.77.250"
     assert main["enable_haproxy"] == main["enable_rabbitmq"] == "yes"
+
+
+def test_hosts_for_instances_bring_nova_and_a_broker(tmp_path: Path) -> None:
+    kolla = written(tmp_path, 1, 2).site / "kolla"
+    main = YAML(typ="safe").load(kolla / "globals.yml")
+    for service in ("glance", "placement", "nova", "rabbitmq"):
+        assert main[f"enable_{service}"] == "yes"
+    assert main["enable_neutron"] == main["enable_haproxy"] == main["enable_nova_libvirt_container"] == "no"
+    assert YAML(typ="safe").load(kolla / "globals.d/50-lab.yml")["modules"] == []
+    nova, compute = (configparser.ConfigParser(interpolation=None) for _ in range(2))
+    nova.read(kolla / "config/nova.conf")
+    compute.read(kolla / "config/nova/nova-compute.conf")
+    assert nova["neutron"]["endpoint_override"] == "http://10.213.77.1:9696"
+    assert nova["neutron"]["password"] == "{{ nova_keystone_password }}"
+    # the plain fake driver gives its node another id at every start, and Nova refuses to run on
+    assert compute["DEFAULT"]["compute_driver"] == "fake.FakeDriverWithoutFakeNodes"
+
+
+def test_without_hosts_for_instances_nothing_is_said_of_nova(tmp_path: Path) -> None:
+    kolla = written(tmp_path, 3).site / "kolla"
+    assert "nova" not in (kolla / "globals.yml").read_text()
+    assert not (kolla / "config/nova.conf").exists()
+
+
+def test_instances_run_on_hosts_of_their_own(tmp_path: Path) -> None:
+    text = (written(tmp_path, 3, 2).site / "inventory").read_text()
+    parser = configparser.ConfigParser(allow_no_value=True, delimiters=("\0",), strict=True, interpolation=None)
+    parser.read_string(text)
+    assert [line.split()[0] for line in parser["compute"]] == ["compute1", "compute2"]
+    for place in ("control", "network", "monitoring", "storage"):
+        assert list(parser[place]) == ["control1", "control2", "control3"]
 
 
 def test_inventory_keeps_every_group_and_puts_only_the_labs_nodes_in(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ class Builder:
 
     def build_all(self) -> int:
         """Makes and pushes every image this lab needs; returns how many had to be made."""
-        wanted = images(self.record.releases, cluster=self.record.controllers > 1)
+        wanted = images(self.record.releases, cluster=self.record.controllers > 1, computes=self.record.computes > 0)
         missing = [image for image in wanted if not self._in_registry(image)]
         if missing:
             self.remove_leftovers()
@@ -155,7 +155,7 @@ class Builder:
         container = f"lab-build-{image.key}"
         self.docker.attempt("rm", "--force", container)
         release = image.release.name if image.release else ""
-        start = f"export RELEASE={release}; exec bash /lab/images/scripts/{image.script}"
+        start = f"export RELEASE={release} IMAGE={image.name}; exec bash /lab/images/scripts/{image.script}"
         command = ["run", "--name", container, "--network", "host", "--user", "root", "--workdir", "/"]
         command += [*self._mounts(image), "--entrypoint", "/bin/bash", parent.reference, "-c", start]
         self.steps.run(log, self.docker.command(*command), env=self.docker.env)

@@ -12,12 +12,14 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
 from upgrader.errors import FailedCleanError
+from upgrader.lab import no_network
 from upgrader.lab.folder import LabFolder, LabRecord
 from upgrader.lab.steps import tail
 
@@ -217,16 +219,24 @@ def start_registry(folder: LabFolder, record: LabRecord) -> None:
         f"http: {{addr: '{record.registry}'}}\n"
     )
     _spawn(folder, "registry", ["docker-registry", "serve", str(settings)])
-    opener = build_opener(ProxyHandler({}))
+    _wait(folder, "registry", lambda: _answers(f"http://{record.registry}/v2/"))
 
-    def answers() -> bool:
-        try:
-            with opener.open(f"http://{record.registry}/v2/", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
 
-    _wait(folder, "registry", answers)
+def _answers(url: str) -> bool:
+    try:
+        with build_opener(ProxyHandler({})).open(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def start_no_network(folder: LabFolder, record: LabRecord) -> None:
+    """Starts what answers Nova in Neutron's place, where there is a Nova, unless it runs."""
+    if not record.computes or _pid(folder, "no-network") is not None:
+        return
+    words = [sys.executable, "-P", "-m", "upgrader.lab.no_network", record.gateway, str(no_network.PORT)]
+    _spawn(folder, "no-network", [*words, f"{folder.run}/no-network"])
+    _wait(folder, "no-network", lambda: _answers(f"{record.no_network}/v2.0/networks"))
 
 
 def marked_processes(mark: str) -> list[int]:
@@ -252,7 +262,7 @@ def _end(pids: Iterable[int], mark: str, number: signal.Signals, seconds: float)
 def stop_everything(folder: LabFolder, record: LabRecord | None) -> None:
     """Ends registry, engine and whatever they started, in that order; processes of others are left alone."""
     mark = str(folder.run)
-    for name in ("registry", "dockerd", "containerd"):
+    for name in ("no-network", "registry", "dockerd", "containerd"):
         pid = _pid(folder, name)
         if pid is not None:
             _end([pid], mark, signal.SIGTERM, STOP_SECONDS)
@@ -266,5 +276,6 @@ def stop_everything(folder: LabFolder, record: LabRecord | None) -> None:
             subprocess.run(["ip", "link", "delete", record.bridge], capture_output=True, check=False)
 
 
-def status(folder: LabFolder) -> dict[str, bool]:
-    return {name: _pid(folder, name) is not None for name in ("containerd", "dockerd", "registry")}
+def status(folder: LabFolder, record: LabRecord) -> dict[str, bool]:
+    names = ("containerd", "dockerd", "registry", *(("no-network",) if record.computes else ()))
+    return {name: _pid(folder, name) is not None for name in names}

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from upgrader.errors import EnvironmentMissingError, LockedError
+from upgrader.lab import no_network
 
 DEFAULT_DIR = Path("/var/lib/upgrader-lab")
 
@@ -35,6 +36,8 @@ class LabRecord:
     toolchains: str
     packages: tuple[str, ...] = ()
     """Debian packages `up` installed on this machine; `down` leaves them and says so."""
+    computes: int = 0
+    """Hosts for instances beside the controllers; without any there is no Nova."""
 
     @property
     def gateway(self) -> str:
@@ -45,20 +48,35 @@ class LabRecord:
         return f"{self.gateway}:{self.port}"
 
     @property
+    def no_network(self) -> str:
+        """Where Nova finds what answers it in Neutron's place."""
+        return f"http://{self.gateway}:{no_network.PORT}"
+
+    @property
     def vip(self) -> str:
         """The address of the API: its own with load balancers, the node's without."""
         return self._host(250) if self.controllers > 1 else self.node_address(0)
 
     @property
     def nodes(self) -> tuple[str, ...]:
+        """Every host, controllers first."""
+        return (*self.control_nodes, *self.compute_nodes)
+
+    @property
+    def control_nodes(self) -> tuple[str, ...]:
         return tuple(f"control{number + 1}" for number in range(self.controllers))
+
+    @property
+    def compute_nodes(self) -> tuple[str, ...]:
+        return tuple(f"compute{number + 1}" for number in range(self.computes))
 
     @property
     def releases(self) -> tuple[str, ...]:
         return (self.release, self.also) if self.also and self.also != self.release else (self.release,)
 
     def node_address(self, number: int) -> str:
-        return self._host(11 + number)
+        """The address of the host at this place in `nodes`: controllers from .11 on, the others from .31 on."""
+        return self._host(11 + number if number < self.controllers else 31 + number - self.controllers)
 
     def _host(self, number: int) -> str:
         return str(ipaddress.ip_network(self.subnet).network_address + number)
@@ -77,6 +95,7 @@ class LabSite:
     docker_host: str
     registry: str
     timings: dict[str, float]
+    computes: int = 0
 
 
 @dataclass(frozen=True)

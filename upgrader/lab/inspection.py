@@ -34,6 +34,7 @@ class LabStatus:
     release: str
     also: str
     controllers: int
+    computes: int
     api: str
     docker_host: str
     registry: str
@@ -57,8 +58,8 @@ def inspect(dir: Path) -> LabStatus:  # noqa: A002 - the word of the command lin
     again = f"upgrader lab up --dir {folder.root}"
     if record is None:
         state = "cached" if (folder.cache / "registry").is_dir() else "absent"
-        return LabStatus(str(folder.root), state, "", "", 0, "", "", "", {}, (), {}, again)
-    services = status(folder)
+        return LabStatus(str(folder.root), state, "", "", 0, 0, "", "", "", {}, (), {}, again)
+    services = status(folder, record)
     docker = Docker(folder)
     nodes = []
     for number, name in enumerate(record.nodes):
@@ -76,6 +77,6 @@ def inspect(dir: Path) -> LabStatus:  # noqa: A002 - the word of the command lin
     except (OSError, ValueError):
         timings = {}
     return LabStatus(
-        str(folder.root), state, record.release, record.also, record.controllers, f"http://{record.vip}:5000",
-        folder.docker_host, record.registry, services, tuple(nodes), timings, following,
+        str(folder.root), state, record.release, record.also, record.controllers, record.computes,
+        f"http://{record.vip}:5000", folder.docker_host, record.registry, services, tuple(nodes), timings, following,
     )  # fmt: skip

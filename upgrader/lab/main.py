@@ -27,6 +27,9 @@ def up(
     controllers: Annotated[
         int | None, typer.Option(help="1 (as a rule), or 3, 5 … with load balancers and RabbitMQ.")
     ] = None,
+    computes: Annotated[
+        int | None, typer.Option(help="Hosts for instances, with Nova, Glance and Placement: none (as a rule), 2 …")
+    ] = None,
     release: Annotated[str | None, typer.Option(help="Release to deploy: 2025.1 as a rule.")] = None,
     also: Annotated[str | None, typer.Option(help="Release to upgrade to; its images are built too: 2025.2.")] = None,
     toolchains: Annotated[Path | None, typer.Option(help="Folder of toolchains to use and fill.")] = None,
@@ -35,7 +38,15 @@ def up(
     """Bring the lab up, or finish what was interrupted. About 10 minutes the first time."""
     from upgrader.lab import lab_up
 
-    lab = lab_up(dir, controllers=controllers, release=release, also=also, toolchains=toolchains, deploy=deploy)
+    lab = lab_up(
+        dir,
+        controllers=controllers,
+        computes=computes,
+        release=release,
+        also=also,
+        toolchains=toolchains,
+        deploy=deploy,
+    )
     typer.echo(f"site        {lab.site_dir}")
     typer.echo(
         f"API         {lab.api}  (admin password: keystone_admin_password in {lab.site_dir}/kolla/passwords.yml)"

@@ -99,16 +99,19 @@ def release(name: str) -> Release:
 def _inputs(raw: dict[str, Any], of_release: Release | None) -> tuple[Path, ...]:
     script = raw.get("script")
     found = [IMAGES / "scripts" / str(script), IMAGES / "scripts" / "lib.sh"] if script else []
-    for folder in raw.get("files", ()):
-        inside = sorted(path for path in (IMAGES / folder).rglob("*") if path.is_file())
-        if folder == "locks" and of_release is not None:
-            inside = [path for path in inside if of_release.name in path.name]
-        found += inside
+    for name in raw.get("files", ()):
+        path = IMAGES / name.format(release=of_release.name if of_release else "")
+        found += [path] if path.is_file() else sorted(inside for inside in path.rglob("*") if inside.is_file())
     return tuple(found)
 
 
-def images(names: tuple[str, ...], *, cluster: bool) -> list[Image]:
-    """Every image needed for these releases, parents before children."""
+def images(names: tuple[str, ...], *, cluster: bool, computes: bool = False) -> list[Image]:
+    """Every image needed for these releases, parents before children.
+
+    `cluster`: more than one controller, which takes load balancers; `computes`: hosts of their own for instances,
+    which take Nova and what it needs. Either of them takes a message broker.
+    """
+    parts = {"cluster": cluster, "computes": computes, "broker": cluster or computes}
     table = tomllib.loads((IMAGES / "images.toml").read_text())["image"]
     made: dict[tuple[str, str], Image] = {}
 
@@ -117,7 +120,7 @@ def images(names: tuple[str, ...], *, cluster: bool) -> list[Image]:
         of_release = of_release if raw.get("per_release") else None
         known = (name, of_release.name if of_release else "")
         if known not in made:
-            above = raw.get("parent_in_cluster" if cluster else "parent", raw.get("parent"))
+            above = raw.get("parent_with_broker" if parts["broker"] else "parent", raw.get("parent"))
             parent = make(above, of_release) if above else None
             env = (dict(parent.env) if parent else {}) | raw.get("env", {})
             # shared images take Kolla's files from the first release: users and packages are the same in all
@@ -138,7 +141,7 @@ def images(names: tuple[str, ...], *, cluster: bool) -> list[Image]:
         return made[known]
 
     for name, raw in table.items():
-        if raw.get("when") == "cluster" and not cluster:
+        if not parts.get(raw.get("when", ""), True):
             continue
         for of_release in names if raw.get("per_release") else names[:1]:
             make(name, release(of_release))

@@ -52,13 +52,24 @@ release_notes_read = "{record.also}"
 
 def _own_broker(record: LabRecord) -> str:
     """The images of both releases hold the RabbitMQ of Debian 12, not the version of Kolla's own images."""
-    if record.controllers == 1:
+    if record.controllers == 1 and not record.computes:
         return ""
     return "".join(f'{own_image_answer(name)} = "{BROKER}"\n' for name in (record.release, record.also))
 
 
+INSTANCES = """enable_glance: "yes"
+enable_placement: "yes"
+enable_nova: "yes"
+enable_neutron: "no"       # instances have no network
+nova_console: "none"
+enable_nova_ssh: "no"
+enable_nova_libvirt_container: "no"
+"""
+
+
 def globals_yml(record: LabRecord) -> str:
     cluster = "yes" if record.controllers > 1 else "no"
+    broker = "yes" if record.controllers > 1 or record.computes else "no"
     return f"""---
 # The lab's cloud, as an operator would write it. globals.d/50-lab.yml holds what only a lab needs.
 
@@ -90,11 +101,11 @@ enable_keystone: "yes"
 enable_mariadb: "yes"
 enable_memcached: "yes"
 enable_haproxy: "{cluster}"
-enable_rabbitmq: "{cluster}"
+enable_rabbitmq: "{broker}"
 enable_proxysql: "no"      # not packaged by Debian or PyPI
 enable_fluentd: "no"
 enable_mariabackup: "yes"
-"""
+{INSTANCES if record.computes else ""}"""
 
 
 def lab_yml(record: LabRecord, *, resource: bool) -> str:
@@ -103,8 +114,11 @@ def lab_yml(record: LabRecord, *, resource: bool) -> str:
     lines += ['prechecks_enable_host_ntp_checks: "no"   # a node has the clock of this machine']
     if not resource:
         lines += ["default_container_dimensions: {}   # limits cannot be raised without CAP_SYS_RESOURCE"]
+    if record.controllers > 1 or record.computes:
+        lines += ["modules: []                        # roles would load ip_vs and others; a container cannot"]
+    if record.computes:
+        lines += ["openstack_service_workers: 1       # many services share this machine"]
     if record.controllers > 1:
-        lines += ["modules: []                        # the role would load ip_vs; a container cannot"]
         lines += ["haproxy_max_connections: 2000      # fits the file limit of a container"]
     return "\n".join(lines) + "\n"
 
@@ -118,10 +132,28 @@ def mariadb_cfg(record: LabRecord) -> str:
     lines = ["# Neither Debian nor PyPI has ProxySQL; one server is used, the others stand by.", "listen mariadb"]
     lines += ["    mode tcp", "    option clitcpka", "    option srvtcpka", "    timeout client 3600s"]
     lines += ["    timeout server 3600s", f"    bind {record.vip}:3306"]
-    for number, name in enumerate(record.nodes):
+    for number, name in enumerate(record.control_nodes):
         backup = " backup" if number else ""
         lines += [f"    server {name} {record.node_address(number)}:3306 check inter 2000 rise 2 fall 5{backup}"]
     return "\n".join(lines) + "\n"
+
+
+def nova_conf(record: LabRecord) -> str:
+    """Settings of every Nova service: the lab has no Neutron, and something empty answers in its place."""
+    return f"""# There is no Neutron; asked for the ports of an instance, this says that there are none.
+[neutron]
+endpoint_override = {record.no_network}
+username = {{{{ nova_keystone_user }}}}
+password = {{{{ nova_keystone_password }}}}
+"""
+
+
+NOVA_COMPUTE_CONF = """# A hypervisor that only pretends, one that stays the same node when it is started again.
+[DEFAULT]
+compute_driver = fake.FakeDriverWithoutFakeNodes
+# started again it knows none of its instances; Nova is not to notice
+sync_power_state_interval = -1
+"""
 
 
 def inventory(folder: LabFolder, record: LabRecord, docker: Docker, multinode: str) -> str:
@@ -135,8 +167,11 @@ def inventory(folder: LabFolder, record: LabRecord, docker: Docker, multinode: s
         "ansible_python_interpreter=/usr/bin/python3",
         "",
     ]
+    # a lab without hosts for instances has its controllers in every group, as an inventory of one host does
+    # (set_sysctl: the role would switch on the filtering of bridged packets, which a container cannot)
+    computes = [f"{name} set_sysctl=no" for name in record.compute_nodes] or record.control_nodes
     for place in PLACES:
-        head += [f"[{place}]", *record.nodes, ""]
+        head += [f"[{place}]", *(computes if place == "compute" else record.control_nodes), ""]
     head += [
         "[deployment]",
         "localhost ansible_connection=local ansible_python_interpreter={{ansible_playbook_python}}",
@@ -171,6 +206,9 @@ def write_site(folder: LabFolder, record: LabRecord, docker: Docker, toolchain: 
     }
     if record.controllers > 1:
         texts[kolla / "config/haproxy-config/mariadb.cfg"] = mariadb_cfg(record)
+    if record.computes:
+        texts[kolla / "config/nova.conf"] = nova_conf(record)
+        texts[kolla / "config/nova/nova-compute.conf"] = NOVA_COMPUTE_CONF
     for path, text in texts.items():
         if not path.exists():
             _write(path, text)

@@ -3,11 +3,5 @@ from_kolla 0755 keystone/keystone/keystone_bootstrap.sh /usr/local/bin/kolla_key
 from_kolla 0644 keystone/keystone/extend_start.sh /usr/local/bin/kolla_extend_start
 if [ -e "$KOLLA/keystone/keystone-base/wsgi" ]; then   # since 2025.2, when Keystone stopped shipping its own
     from_kolla 0755 keystone/keystone-base/wsgi /var/lib/kolla/venv/bin/keystone-wsgi-public
-    # Kolla's uwsgi comes from PyPI with HTTP built in; Debian's needs to be told of it and of the environment
-    cat > /var/lib/kolla/venv/bin/uwsgi <<'SH'
-#!/bin/sh
-export UWSGI_VIRTUALENV=/var/lib/kolla/venv
-exec /usr/bin/uwsgi --plugins-dir /usr/lib/uwsgi/plugins --plugin http "$@"
-SH
-    chmod 0755 /var/lib/kolla/venv/bin/uwsgi
+    install -m 0755 /lab/images/uwsgi/uwsgi /var/lib/kolla/venv/bin/uwsgi
 fi

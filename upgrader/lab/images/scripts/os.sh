@@ -15,7 +15,7 @@ import sys
 sys.path.insert(0, "/lab/kolla")
 from users import USERS  # noqa: E402
 
-wanted = ("kolla", "ansible", "haproxy", "keystone", "memcached", "mysql", "rabbitmq")
+wanted = ("kolla", "ansible", "glance", "haproxy", "keystone", "memcached", "mysql", "nova", "placement", "rabbitmq")
 for name in wanted:
     ids = USERS[f"{name}-user"]
     subprocess.run(["groupadd", "--gid", str(ids["gid"]), name], check=True)
