@@ -54,13 +54,14 @@ class AttemptContext:
         """Watched tasks that began in any play so far."""
         return tuple(dict.fromkeys(task for result in self.results for task in result.watched))
 
-    def runner(self) -> Runner:
-        """A runner whose plays hold the attempt's lock and stop with it."""
+    def runner(self, *, stopping: bool = True) -> Runner:
+        """A runner whose plays hold the attempt's lock and stop with it; not `stopping`: they come to their end."""
         if self._runner is not None:
             return self._runner
         from upgrader.runner.ansible import AnsibleRunner
 
-        return AnsibleRunner(secrets=self.redactor.secrets, lock=self._lock, cancel_files=(self.folder / CANCEL,))
+        markers = (self.folder / CANCEL,) if stopping else ()
+        return AnsibleRunner(secrets=self.redactor.secrets, lock=self._lock, cancel_files=markers)
 
     def play_folder(self, name: str) -> Path:
         """A folder for the next play, numbered; not made yet."""

@@ -305,6 +305,14 @@ class HopPlan(Value):
         return f"{self.source}→{self.target}"
 
 
+class Wave(Value):
+    """Hosts that are upgraded together, in one run of the target's playbooks."""
+
+    kind: Literal["control", "canary", "batch"]
+    name: str
+    hosts: tuple[str, ...]
+
+
 class Binding(Value):
     """What the plan was made from. A difference found later means drift: the plan is refused with the differences."""
 
@@ -341,6 +349,10 @@ class Plan(Value):
     binding: Binding = Binding()
     hosts: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """(host, groups) of the inventory, sorted."""
+    waves: tuple[Wave, ...] = ()
+    """In which order the hosts of every hop are upgraded; empty: all in one run."""
+    left: tuple[str, ...] = ()
+    """Compute hosts that stay on the release they run, by the operator's word."""
 
     @property
     def sha256(self) -> str:

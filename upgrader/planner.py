@@ -7,11 +7,12 @@ is the policies' judgement, what a way back takes is the graph's knowledge.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from upgrader import __version__
+from upgrader.errors import RefusedError
 from upgrader.graph import Hop, ReleaseGraph, services_of, way_back
 from upgrader.graph.broker import plans_of
 from upgrader.graph.queues import untyped
@@ -32,6 +33,7 @@ from upgrader.model import (
     WayBack,
 )
 from upgrader.policy import Verdict, check_request, judge_path
+from upgrader.rolling.waves import Waves
 from upgrader.states import FORWARD, INFO, State
 
 if TYPE_CHECKING:
@@ -71,6 +73,8 @@ class SiteFacts:
     binding: Binding = field(default_factory=Binding)
     lineage: str = ""
     serial: int = 0
+    rolled: Waves = field(default_factory=Waves)
+    """In which waves hosts are upgraded, and which stay behind."""
 
     @property
     def facts(self) -> CloudFacts:
@@ -95,6 +99,8 @@ def plan(graph: ReleaseGraph, goal: Goal, site: SiteFacts | None = None, frame: 
     frame = frame or Frame()
     reading = site.facts.reading if site else None
     hops = check_request(graph, goal.source, goal.target, goal.hops, reading)
+    if site and site.rolled.left and len(hops) > 1:
+        raise _left_behind(site.rolled.left, hops)
     verdicts = judge_path(graph, hops[0].source, hops[-1].target, goal.hops, reading)
     brokers = plans_of(graph, hops, site.record if site else None, frame.typed_action)
     plans = tuple(_hop_plan(graph, hop, site, frame, broker) for hop, broker in zip(hops, brokers, strict=True))
@@ -114,7 +120,19 @@ def plan(graph: ReleaseGraph, goal: Goal, site: SiteFacts | None = None, frame: 
             "findings": (*(_found(site) if site else _warnings(verdicts)), *_missing_toolchains(plans, frame)),
             "binding": site.binding if site else Binding(),
             "hosts": site.record.hosts if site else (),
+            "waves": site.rolled.waves if site else (),
+            "left": site.rolled.left if site else (),
         }
+    )
+
+
+def _left_behind(hosts: tuple[str, ...], hops: Sequence[Hop]) -> RefusedError:
+    return RefusedError(
+        f"{', '.join(hosts)} would be left behind by more than one release ([rolling] exclude).",
+        cloud="Nothing was changed.",
+        details=(f"{hops[1].source}→{hops[1].target} begins once every host runs {hops[1].source}.",),
+        next_command=f"upgrader plan --to {hops[0].target}",
+        reason="left-behind",
     )
 
 

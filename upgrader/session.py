@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from upgrader.back_map import BackMap
     from upgrader.database.losses import Losses
     from upgrader.database.manifest import Manifest
+    from upgrader.herald.start import Call
 
 PLANS = "plans"
 
@@ -49,6 +50,8 @@ class Session:
     """The last look at the cloud, where there was one."""
     stood: Situation | None = None
     """What the last answer about the way back stood on."""
+    call: Call | None = None
+    """Its hold on the process that tells the outside of the run."""
 
     # ------------------------------------------------------------ the run
 
@@ -99,7 +102,9 @@ class Session:
         return lambda snapshot, hop, stage: opening(self.site, self.journal, snapshot, hop, document, stage)
 
     def _beside(self, hop: HopRow) -> None:
-        """The public APIs are asked by a process of its own while stages that can take them away are worked on."""
+        """The public APIs are asked by a process of its own while stages that can take them away are worked on; another
+        one tells the outside of the run."""
+        self.tell()
         from upgrader.outside.rest import WATCHED
         from upgrader.outside.start import Equipment, ensure
 
@@ -118,6 +123,21 @@ class Session:
         started = ensure(self.site, hop.run, equip)
         if started.words:
             self.say("note", {"text": f"  outside     {started.words}"})
+
+    def tell(self) -> None:
+        """See to it that metrics and notices are told, and say what could not be. Raises what the journal raises."""
+        if not self.site.notices.wanted and self.site.metrics.textfile is None:
+            return
+        from upgrader.herald.start import Call
+
+        self.call = self.call or Call(self.site)
+        for line in self.call.ensure(self.journal.snapshot(recent=0).last_seq):
+            self.say("note", {"text": f"  outside     {line}"})
+
+    def told(self) -> None:
+        """Say what could not be told meanwhile. Never raises."""
+        for line in self.call.news() if self.call else ():
+            self.say("note", {"text": f"  outside     {line}"})
 
     def _no_restore_point(self, hop: HopRow) -> str:
         from upgrader.database.restore_point import objection
@@ -153,6 +173,7 @@ class Session:
         inventory = remembered_inventory(
             toolchain, self.site.inventory, self.site.vault_password_file, self.site.state_dir / INVENTORIES
         )
+        inventory = inventory.without(self.site.rolling.exclude)
         return look(self.site, self.graph, toolchain, inventory), inventory
 
     def look_at(self, hop: HopPlan) -> Look:
@@ -306,4 +327,9 @@ def session(
         open_journal(site.state_dir, create=create) as journal,
     ):
         journal.enter(lease)
-        yield Session(site, graph, journal, operator(), say)
+        opened = Session(site, graph, journal, operator(), say)
+        opened.tell()
+        try:
+            yield opened
+        finally:
+            opened.told()

@@ -10,7 +10,7 @@ import secrets
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -20,6 +20,7 @@ from upgrader.errors import ConfigError, EnvironmentMissingError
 from upgrader.facts.binding import bind
 from upgrader.facts.names import release_names
 from upgrader.facts.observe import observe
+from upgrader.facts.plays import cloud_hosts
 from upgrader.facts.upgrade_checks import pulled, upgrade_checks
 from upgrader.findings import Path, Room, find_path, in_order, judge_checklist, judge_own_checks, judge_site, with_life
 from upgrader.graph import ReleaseGraph
@@ -36,6 +37,7 @@ from upgrader.planner import Frame, Goal, SiteFacts, plan
 from upgrader.probes.disk import local_disk
 from upgrader.record import SiteRecord
 from upgrader.recorded import effective_of, groups_of, record_of
+from upgrader.rolling import Waves, waves_of
 from upgrader.runner.ansible import AnsibleRunner
 from upgrader.runner.base import Runner
 from upgrader.status_read import keep_seen
@@ -62,6 +64,8 @@ class Sight:
     """Every name in passwords.yml; None: it could not be read."""
     troubles: tuple[Finding, ...] = ()
     """What kept the look from being a whole one."""
+    rolled: Waves = field(default_factory=Waves)
+    """In which waves the site's rules upgrade these hosts; those that stay behind were not looked at."""
 
 
 def survey(
@@ -87,6 +91,8 @@ def survey(
     settings, locked = _settings(site, whole=whole)
     toolchain = looking_glass(site, graph, start or settings.get("openstack_release", ""))
     inventory = read_inventory(toolchain, site.inventory, site.vault_password_file)
+    rolled = waves_of(inventory.hosts, site.rolling, cloud_hosts(inventory))
+    inventory = inventory.without(rolled.left)
     names, troubles = _names(site, toolchain, whole=whole)
     troubles = (*locked, *troubles)
     facts = look(site, graph, toolchain, inventory, heads=not troubles, services=True, say=say)
@@ -107,7 +113,7 @@ def survey(
     )
     groups, missing = groups_of(site, inventory, path.hops)
     record = record_of(site, facts, inventory, names, effective, groups)
-    return Sight(record, path, inventory, frozenset(names.all) if names else None, (*troubles, *missing))
+    return Sight(record, path, inventory, frozenset(names.all) if names else None, (*troubles, *missing), rolled)
 
 
 def runner_of(site: Site, toolchain: Toolchain, *, secrets: bool = True) -> Runner:
@@ -233,6 +239,7 @@ def observe_site(site: Site, graph: ReleaseGraph, *, say: Say = _silent) -> Clou
     toolchain = looking_glass(site, graph, read_settings(site).get("openstack_release", ""))
     place = site.state_dir / INVENTORIES
     inventory = remembered_inventory(toolchain, site.inventory, site.vault_password_file, place)
+    inventory = inventory.without(site.rolling.exclude)
     return look(site, graph, toolchain, inventory, say=say)
 
 
@@ -373,6 +380,7 @@ def plan_site(site: Site, graph: ReleaseGraph, goal: Goal, *, say: Say = _silent
         binding=bind_now(site, graph, sight.record.facts, sight.inventory),
         lineage=lineage,
         serial=serial,
+        rolled=sight.rolled,
     )
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     frame = Frame(

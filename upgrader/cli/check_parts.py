@@ -68,7 +68,7 @@ def site_inventory(site: Site, graph: ReleaseGraph) -> Inventory:
     from upgrader.survey import looking_glass, read_settings
 
     toolchain = looking_glass(site, graph, read_settings(site).get("openstack_release", ""))
-    return read_inventory(toolchain, site.inventory, site.vault_password_file)
+    return read_inventory(toolchain, site.inventory, site.vault_password_file).without(site.rolling.exclude)
 
 
 def config_differences(

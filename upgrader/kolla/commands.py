@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from upgrader.errors import RefusedError
 from upgrader.kolla.globals_yml import globals_files
@@ -136,7 +136,7 @@ def play(
     skip_tags: Sequence[str] = (),
     limit: str = "",
     watch: Sequence[str] = (),
-    extra_vars: Sequence[tuple[str, str]] = (),
+    extra_vars: Sequence[tuple[str, Any]] = (),
     test_images: bool = False,
 ) -> Play:
     """The play kolla-ansible itself would start, for the runner.

@@ -11,7 +11,7 @@ import json
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,14 @@ class Inventory:
     """Group → its hosts; a group without hosts is there as well."""
     sha256: str = ""
     """Over the inventory's files and the group_vars and host_vars beside it."""
+
+    def without(self, hosts: Sequence[str]) -> Inventory:
+        """As if these hosts were not in it; the digest is still that of the files."""
+        if not hosts:
+            return self
+        gone = set(hosts)
+        groups = {name: tuple(host for host in inside if host not in gone) for name, inside in self.groups.items()}
+        return Inventory({host: of for host, of in self.hosts.items() if host not in gone}, groups, self.sha256)
 
 
 @dataclass(frozen=True, slots=True)

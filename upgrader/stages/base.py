@@ -82,12 +82,13 @@ class StageContext:
         return tuple(dict.fromkeys(task.pattern for task in tasks if task.service in services))
 
     @contextmanager
-    def step(self, name: str) -> Iterator[list[str]]:
+    def step(self, name: str, *, always: bool = False) -> Iterator[list[str]]:
         """Record a step; lines put into the yielded list become its evidence, the first its message.
 
-        Raises StageCanceled before it starts when the operator asked to stop.
+        Raises StageCanceled before it starts when the operator asked to stop; not where `always` is wanted, for what
+        puts the cloud right again before the stage ends.
         """
-        if self.attempt.cancelled():
+        if self.attempt.cancelled() and not always:
             raise StageCanceled(name)
         evidence: list[str] = []
         started = time.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from upgrader.durable import write_atomic, write_json
 from upgrader.facts.images import SEEN, images_document
@@ -15,17 +16,17 @@ from upgrader.kolla.commands import Action, play
 from upgrader.kolla.inventory import INVENTORIES, Inventory, missing_groups, remembered_inventory
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts
-from upgrader.runner.base import PlayResult
+from upgrader.runner.base import Play, PlayResult
 from upgrader.stages.base import StageContext, StepFailed
 from upgrader.status_read import keep_seen
 
 EXTRA_GROUPS = "groups.ini"
 
 
-def look(
+def see(
     ctx: StageContext, toolchain: Toolchain, inventory: Inventory, *, heads: bool = True, services: bool = False
 ) -> CloudFacts:
-    """Observe the cloud in a play of its own; an unreachable host ends the step, by name.
+    """Observe the cloud in a play of its own, whatever answers.
 
     `services`: with what gates and the services' own probes judge, which costs as much again on database hosts.
     """
@@ -41,7 +42,21 @@ def look(
         cancelled=ctx.attempt.cancelled,
     )
     keep(ctx, facts)
-    lost = [host for host in facts.hosts if not host.reachable]
+    return facts
+
+
+def look(
+    ctx: StageContext,
+    toolchain: Toolchain,
+    inventory: Inventory,
+    *,
+    heads: bool = True,
+    services: bool = False,
+    spared: Sequence[str] = (),
+) -> CloudFacts:
+    """As `see`; an unreachable host that is not `spared` ends the step, by name."""
+    facts = see(ctx, toolchain, inventory, heads=heads, services=services)
+    lost = [host for host in facts.hosts if not host.reachable and host.name not in spared]
     if lost:
         raise StepFailed(
             "not reachable: " + ", ".join(host.name for host in lost),
@@ -57,9 +72,11 @@ def keep(ctx: StageContext, facts: CloudFacts) -> None:
 
 
 def inventory_of(ctx: StageContext, toolchain: Toolchain) -> Inventory:
-    return remembered_inventory(
+    """The inventory without the hosts that the plan leaves on their release: nobody looks at them or works on them."""
+    whole = remembered_inventory(
         toolchain, ctx.site.inventory, ctx.site.vault_password_file, ctx.site.state_dir / INVENTORIES
     )
+    return whole.without(ctx.plan.left)
 
 
 def extra_groups(ctx: StageContext, inventory: Inventory) -> tuple[Path, ...]:
@@ -95,9 +112,32 @@ def run_action(
     """One of kolla-ansible's own actions, with that release's playbooks; `hosts` have to be worked on (default: all).
 
     `release` overrides `openstack_release` where the operator's globals.yml is not edited yet. `closing`: the play is
-    the last effect of its stage, so that its result alone says how the stage ended.
+    the last effect of its stage, so that its result alone says how the stage ended. Raises StepFailed for anything but
+    the play's verdict.
     """
-    chosen = play(
+    chosen = action_play(
+        ctx, action, toolchain, inventory, hosts=hosts, release=release, watch=watch, tags=tags, skip_tags=skip_tags
+    )
+    return ctx.run(replace(chosen, inventory=(*chosen.inventory, *more_inventory), closing=closing))
+
+
+def action_play(
+    ctx: StageContext,
+    action: Action,
+    toolchain: Toolchain,
+    inventory: Inventory,
+    *,
+    hosts: Sequence[str] | None = None,
+    release: str = "",
+    watch: Sequence[str] = (),
+    tags: Sequence[str] = (),
+    skip_tags: Sequence[str] = (),
+    limit: str = "",
+    extra_vars: Sequence[tuple[str, Any]] = (),
+) -> Play:
+    """The play of an action, on all hosts but those that the plan leaves on their release, or within `limit`."""
+    left = ":".join(("all", *(f"!{host}" for host in ctx.plan.left))) if ctx.plan.left else ""
+    return play(
         action,
         toolchain,
         ctx.site,
@@ -105,6 +145,6 @@ def run_action(
         tags=tags,
         skip_tags=skip_tags,
         watch=watch,
-        extra_vars=(("openstack_release", release),) if release else (),
+        extra_vars=(*extra_vars, *((("openstack_release", release),) if release else ())),
+        limit=limit or left,
     )
-    return ctx.run(replace(chosen, inventory=(*chosen.inventory, *more_inventory), closing=closing))
