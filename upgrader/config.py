@@ -141,7 +141,7 @@ class Site:
     serve: ServeRules = field(default_factory=ServeRules)
     metrics: MetricRules = field(default_factory=MetricRules)
     notices: NoticeRules = field(default_factory=NoticeRules)
-    rolling: RollingRules = RollingRules()
+    rolling: RollingRules = field(default_factory=RollingRules)
     """In which waves hosts are upgraded."""
     hops: HopRules = field(default_factory=HopRules)
     verify: VerifyRules = VerifyRules()

@@ -19,21 +19,28 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("A file's sections and keys, every fault collected.", ("config_table",)),
     ("How the public APIs are asked.", ("availability_rules",)),
     ("Whether the public APIs answered.", ("availability",)),
-    ("What a site says of its change document; where its live page is.", ("runbook_rules", "serve_rules")),
+    ("What a site says of its change document; where its live page is; who else is told.",
+     ("runbook_rules", "serve_rules", "rolling_rules", "metric_rules", "notice_rules")),
     ("When the cloud may be changed: rules and arithmetic.", ("window",)),
     ("The site file; the law run; ways back; a plan on disk: each from values alone.",
      ("config", "machine", "decisions", "plan_file", "record")),
     ("What is known of releases; how plays are run; the log of what happened.", ("graph", "runner", "journal")),
     ("What the release data forbid; the folder of one attempt; kolla-ansible as a product; what this machine can try.",
-     ("policy", "attempts", "kolla", "rehearsable")),
+     ("policy", "attempts", "kolla", "rehearsable", "rolling")),
     ("How long stages take, from what they took.", ("estimates",)),
     ("Whether a stage may begin now, by the change windows.", ("opening",)),
     ("What of the release graph's knowledge a site has to settle.", ("gates",)),
     ("Plans from graph, policies and facts; a stage's hands; looking at the cloud.", ("planner", "context", "facts")),
+    ("Nova's computes: seen, taken out of scheduling, drained, tried.", ("computes",)),
     ("Questions of health; what is typed by hand; what a run's standing means; what Ansible computes for a site.",
      ("probes", "by_hand", "status", "effective")),
+    ("What interrupted roles left behind.", ("leftovers",)),
     ("Dump and restore; reading what status stands on; the probe of the public APIs beside a run.",
      ("database", "status_read", "outside")),
+    ("A run as people watch it.", ("watch",)),
+    ("Messages to people about a run.", ("notices",)),
+    ("A run as Prometheus reads it.", ("metrics",)),
+    ("The process beside a run that tells the outside of it.", ("herald",)),
     ("Migrations tried on a copy; the way back service by service.", ("rehearsal", "back_map")),
     ("What is found of a site; what lies on this machine; a look on disk.", ("findings", "keeping", "record_file")),
     ("A site record put together.", ("recorded",)),
@@ -44,7 +51,6 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("One attempt from the engine's side.", ("conduct",)),
     ("The loop of a run.", ("engine",)),
     ("One command's hold on a run.", ("session",)),
-    ("A run as people watch it.", ("watch",)),
     ("Models into documents and terminals; a small cloud to try it on.", ("runbook", "report", "views", "sandbox")),
     ("A run for browsers.", ("serve",)),
     ("Verbs: compose, say, exit.", ("cli",)),
@@ -63,6 +69,7 @@ ONE_IMPORTER = {
     "ruamel": ("upgrader.kolla", "upgrader.graph.extract"),
     "typer": ("upgrader.cli", "upgrader.lab.main"),
     "h11": ("upgrader.serve",),
+    "apprise": ("upgrader.notices",),
     "jinja2": ("upgrader.gates", "upgrader.runbook"),
     "markdown_it": ("upgrader.runbook",),
 }
@@ -110,7 +117,8 @@ def test_every_library_is_declared():
     from tests.house.tree import REPO
 
     project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["serve"]]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["serve"],
+              *project["optional-dependencies"]["notices"]]  # fmt: skip
     declared = {re.split(r"[<>=\[ ]", line)[0].replace("-", "_").lower() for line in wanted}
     named = {"ruamel": "ruamel.yaml", "markdown_it": "markdown_it_py"}
     named |= {"pydantic_core": "pydantic", "markupsafe": "jinja2"}  # come with them, in the version they ask for

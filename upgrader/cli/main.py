@@ -36,6 +36,7 @@ class UpgraderGroup(LazyGroup):
         "status": ("upgrader.cli.status_cmd", "Say where the run and the cloud stand, and what can be done now."),
         "serve": ("upgrader.cli.serve_cmd", "Show the run on a live page, read-only."),
         "availability": ("upgrader.cli.availability_cmd", "Say how long each public API was away in a run."),
+        "notices": ("upgrader.cli.notices_cmd", "Show who was told of the run; notices test tries every address."),
         "resume": ("upgrader.cli.resume_cmd", "Go on after an interruption or a failure."),
         "approve": ("upgrader.cli.approve_cmd", "Let a waiting run go on."),
         "abort": ("upgrader.cli.abort_cmd", "End a run that has not changed the cloud."),

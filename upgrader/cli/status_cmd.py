@@ -25,6 +25,9 @@ def status(
         bool,
         typer.Option("--watch", help="Go on looking until the run ends; a line per change in a pipe or with --json."),
     ] = False,
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="Print what [metrics] textfile holds, for Prometheus.")
+    ] = False,
     interval: Annotated[
         float | None, typer.Option("--interval", metavar="SECONDS", help="Time between two looks of --watch (1).")
     ] = None,
@@ -35,9 +38,16 @@ def status(
 
     given = invocation(ctx)
     _check(watch, interval)
+    _alone(metrics, as_json or watch)
     site = load_site(find_site(given.site))
     if observe:
         _observe(site, quiet=as_json)
+    if metrics:
+        from upgrader.metrics.reading import Reader
+        from upgrader.watch.sample import Watcher
+
+        typer.echo(Reader(site).text(Watcher(site).sample()), nl=False)
+        return
     if watch:
         from upgrader.cli.status_watch import watch as go_on
 
@@ -65,6 +75,13 @@ def _check(watch: bool, interval: float | None) -> None:
     if not 0.2 <= interval <= 3600:  # also refuses nan
         message = f"--interval {interval:g} is not between 0.2 and 3600 seconds."
         raise UsageError(message, next_command="upgrader status --watch --interval 1", reason="usage")
+
+
+def _alone(metrics: bool, other: bool) -> None:
+    if metrics and other:
+        raise UsageError(
+            "--metrics goes with neither --json nor --watch.", next_command="upgrader status --metrics", reason="usage"
+        )
 
 
 def _observe(site: Site, *, quiet: bool) -> None:

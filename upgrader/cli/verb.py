@@ -14,7 +14,7 @@ import typer
 
 _OF_A_SITE = re.compile(
     r"\bupgrader (check|plan|runbook|backup|rehearse|run|status|serve|resume|approve|abort|rollback|history|toolchain"
-    r"|staging|diagnose|availability|report)\b"
+    r"|staging|diagnose|availability|report|notices)\b"
 )
 
 

@@ -1,0 +1,50 @@
+"""Reads what the metrics need beyond what is watched: the run's hops and attempts, the notices. Takes no lock."""
+
+from __future__ import annotations
+
+import time
+
+from upgrader import __version__
+from upgrader.config import Site
+from upgrader.journal import AttemptRow, HopRow, open_journal
+from upgrader.journal.place import exists
+from upgrader.metrics.exposition import exposition
+from upgrader.metrics.gauges import Standing, families, written
+from upgrader.notices.ledger import Ledger
+from upgrader.watch.model import Watched
+
+Rows = tuple[tuple[HopRow, ...], tuple[AttemptRow, ...]]
+
+
+class Reader:
+    """The metrics of one site, read again and again; the journal's rows only when an event was added to it."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self._rows: tuple[str, Rows] = ("", ((), ()))
+
+    def standing(self, watched: Watched) -> Standing:
+        hops, attempts = self._run(watched)
+        counts = Ledger.of(self.site.state_dir).counts() if self.site.notices.wanted else {}
+        return Standing(watched, hops, attempts, counts, __version__)
+
+    def text(self, watched: Watched, at: float | None = None) -> str:
+        """The whole exposition, `at` a moment (Unix time; now)."""
+        last = written(self.site.name, round(time.time() if at is None else at, 3))
+        return exposition((*families(self.standing(watched)), last))
+
+    def _run(self, watched: Watched) -> Rows:
+        report = watched.report
+        if not report.run or not exists(self.site.state_dir):
+            return (), ()
+        mark = f"{report.run} {report.last_event_at}"
+        if self._rows[0] != mark:
+            with open_journal(self.site.state_dir, readonly=True) as journal:
+                snapshot = journal.snapshot(recent=0)
+                if snapshot.run is None:
+                    return (), ()
+                rows = (snapshot.hops, journal.attempts(snapshot.run.id))
+            if snapshot.last_event_at != report.last_event_at:
+                return rows  # something was added meanwhile: read again the next time
+            self._rows = (mark, rows)
+        return self._rows[1]
