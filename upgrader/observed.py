@@ -161,12 +161,20 @@ class NovaFacts(Value):
     soft_deleted: int | None = None
     vif_types: tuple[str, ...] | None = None
     """Distinct vif types of bound ports."""
+    silence: tuple[str, ...] | None = None
+    """`host: binary: seconds` for each of `services_down`: how long it has been silent."""
+    left_disabled: tuple[str, ...] | None = None
+    """`host: binary` of services that this tool disabled for an upgrade, by the reason it gave."""
+    versions: tuple[str, ...] | None = None
+    """`host: binary: version` of every service that sends heartbeats: Nova's own number, not a release."""
 
 
 class NeutronFacts(Value):
     error: str = ""
     agents_down: tuple[str, ...] | None = None
     agent_types: tuple[str, ...] | None = None
+    silence: tuple[str, ...] | None = None
+    """`host: binary: seconds` for each of `agents_down`."""
 
 
 class CinderFacts(Value):
@@ -174,6 +182,8 @@ class CinderFacts(Value):
     services_down: tuple[str, ...] | None = None
     backends: tuple[str, ...] | None = None
     unmigrated: tuple[str, ...] | None = None
+    silence: tuple[str, ...] | None = None
+    """`host: binary: seconds` for each of `services_down`."""
 
 
 class IronicFacts(Value):

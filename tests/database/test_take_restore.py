@@ -137,7 +137,7 @@ def test_everything_comes_back(whole: WholeCloud, facts: CloudFacts, taken: Back
 def test_tokens_before_and_after(whole: WholeCloud, taken: BackupSet) -> None:
     made = whole.folders
     kept = taken.folder / "token.json"
-    facts, findings = look(
+    facts, findings, host, url = look(
         made.site, made.toolchain, whole.runner, whole.folder(), names(), inventory=made.inventory, token_file=kept
     )
     assert {finding.id: finding.code for finding in findings} == {
@@ -145,6 +145,8 @@ def test_tokens_before_and_after(whole: WholeCloud, taken: BackupSet) -> None:
         "token-old": Code.SUCCESS,
     }
     assert facts.reading.release == "2025.1"
+    assert host in made.inventory.hosts
+    assert url.startswith("http")
 
 
 def test_no_secret_is_left_anywhere(whole: WholeCloud, taken: BackupSet) -> None:

@@ -19,7 +19,7 @@ NOVA = """@@records
 """
 FIELDS = (
     "services_down", "services_disabled", "computes", "hypervisors", "oldest_service_version", "unmigrated",
-    "soft_deleted", "vif_types",
+    "soft_deleted", "vif_types", "silence", "left_disabled", "versions",
 )  # fmt: skip
 
 

@@ -102,6 +102,30 @@ def lines_of(stream: IO[bytes], limit: int, deadline: float) -> Iterator[tuple[s
     yield None, f"it is longer than {limit // 1024 // 1024} MiB in this time"
 
 
+def seek(stream: IO[bytes], size: int, begin: float, now: float) -> None:
+    """Go near the first line from `begin` on in a long file, by halving; lines of a log are in order."""
+    low, high = 0, size
+    while high - low > 4 * BLOCK:
+        middle = (low + high) // 2
+        stream.seek(middle)
+        stream.readline(BLOCK)
+        at = None
+        for _ in range(200):
+            line = stream.readline(BLOCK)
+            if not line or stream.tell() >= high:
+                break
+            at = stamp(line[:400].decode("utf-8", "replace"), now)
+            if at is not None:
+                break
+        if at is not None and at < begin:
+            low = middle
+        else:
+            high = middle
+    stream.seek(low)
+    if low:
+        stream.readline(BLOCK)
+
+
 def in_window(lines: Iterable[tuple[str | None, str]], question: Question, now: float) -> tuple[list[Row], str]:
     """(time, text) of the lines of the window; a line without a time has that of the one before it."""
     wanted = question["ids"]

@@ -20,11 +20,11 @@ from pathlib import Path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any
+    from typing import Any
 
     from upgrader.diagnose.log_lines import Question, Row
 if __package__:
-    from upgrader.diagnose.log_lines import BAD, BLOCK, chosen, in_window, lines_of, stamp
+    from upgrader.diagnose.log_lines import BAD, chosen, in_window, lines_of, seek
 
 MARK = "@@upgrader "
 READ_BYTES = 24 * 1024 * 1024
@@ -100,35 +100,11 @@ def output(question: Question, name: str, seconds: float) -> tuple[list[Row], st
     return [(at, re.sub(r"^\S+Z ", "", text, count=1)) for at, text in kept], trouble
 
 
-def seek(stream: IO[bytes], size: int, question: Question) -> None:
-    """Go near the first line of the window in a long file, by halving; lines of a log are in order."""
-    low, high = 0, size
-    while high - low > 4 * BLOCK:
-        middle = (low + high) // 2
-        stream.seek(middle)
-        stream.readline(BLOCK)
-        at = None
-        for _ in range(200):
-            line = stream.readline(BLOCK)
-            if not line or stream.tell() >= high:
-                break
-            at = stamp(line[:400].decode("utf-8", "replace"), question["now"])
-            if at is not None:
-                break
-        if at is not None and at < question["begin"]:
-            low = middle
-        else:
-            high = middle
-    stream.seek(low)
-    if low:
-        stream.readline(BLOCK)
-
-
 def file(question: Question, path: Path, deadline: float) -> tuple[list[Row], str]:
     with path.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         if size > 1024 * 1024:
-            seek(stream, size, question)
+            seek(stream, size, question["begin"], question["now"])
         return in_window(lines_of(stream, READ_BYTES, deadline), question, question["now"])
 
 

@@ -30,7 +30,8 @@ unfinished() {
 
 # a service that was silent for longer than this is down: [DEFAULT] service_down_time of nova and cinder, and
 # agent_down_time of neutron, as they are by default
-silent() { printf 'TIMESTAMPDIFF(SECOND, %s, UTC_TIMESTAMP()) > %s' "$1" "$2"; }
+silent() { printf '%s > %s' "$(age "$1")" "$2"; }
+age() { printf 'TIMESTAMPDIFF(SECOND, %s, UTC_TIMESTAMP())' "$1"; }
 
 question_records() {
   sed "s/STATEMENT_SECONDS/${statement_seconds:-3}/g; s/WHOLE_SECONDS/${whole_seconds:-20}/" <<'SQL'
@@ -53,12 +54,22 @@ SQL
 # rows of the APIs are there for their version only, they send no heartbeat
 # (openstack/nova@33.0.2: nova/api/openstack/compute/services.py)
 nova_parts() {
-  local database more beating="deleted = 0 AND \`binary\` NOT IN ('nova-osapi_compute', 'nova-metadata')"
+  local database more seen='COALESCE(last_seen_up, created_at)'
+  local beating="deleted = 0 AND \`binary\` NOT IN ('nova-osapi_compute', 'nova-metadata')"
   for database in nova nova_cell0; do
     more=${database#nova}; more=${more/_/\/}
     part "nova.services_down$more" "$database.services host binary deleted disabled last_seen_up created_at" \
       "SELECT CONCAT(host, ': ', \`binary\`) AS v FROM $database.services WHERE $beating AND disabled = 0
-       AND $(silent 'COALESCE(last_seen_up, created_at)' 60) LIMIT 20000"
+       AND $(silent "$seen" 60) LIMIT 20000"
+    part "nova.silence$more" "$database.services host binary deleted disabled last_seen_up created_at" \
+      "SELECT CONCAT_WS(': ', host, \`binary\`, $(age "$seen")) AS v FROM $database.services WHERE $beating AND disabled = 0
+       AND $(silent "$seen" 60) LIMIT 20000"
+    # the reason that a rolling upgrade gives begins with this tool's name
+    part "nova.left_disabled$more" "$database.services host binary deleted disabled disabled_reason" \
+      "SELECT CONCAT(host, ': ', \`binary\`) AS v FROM $database.services WHERE $beating AND disabled <> 0
+       AND disabled_reason LIKE 'upgrader%' LIMIT 20000"
+    part "nova.versions$more" "$database.services host binary version deleted" \
+      "SELECT CONCAT_WS(': ', host, \`binary\`, version) AS v FROM $database.services WHERE $beating LIMIT 20000"
     part "nova.services_disabled$more" "$database.services host binary deleted disabled" \
       "SELECT CONCAT(host, ': ', \`binary\`) AS v FROM $database.services WHERE $beating AND disabled <> 0 LIMIT 20000"
   done
@@ -106,6 +117,9 @@ neutron_parts() {
   part neutron.agents_down 'neutron.agents host binary admin_state_up heartbeat_timestamp' \
     "SELECT CONCAT(host, ': ', \`binary\`) AS v FROM neutron.agents
      WHERE admin_state_up = 1 AND $(silent heartbeat_timestamp 75) LIMIT 20000"
+  part neutron.silence 'neutron.agents host binary admin_state_up heartbeat_timestamp' \
+    "SELECT CONCAT_WS(': ', host, \`binary\`, $(age heartbeat_timestamp)) AS v FROM neutron.agents
+     WHERE admin_state_up = 1 AND $(silent heartbeat_timestamp 75) LIMIT 20000"
   part neutron.agent_types 'neutron.agents agent_type' "SELECT DISTINCT agent_type AS v FROM neutron.agents LIMIT 100"
 }
 
@@ -115,6 +129,9 @@ cinder_parts() {
   part cinder.services_down 'cinder.services host binary deleted disabled updated_at created_at' \
     "SELECT CONCAT(host, ': ', \`binary\`) AS v FROM cinder.services WHERE deleted = 0 AND disabled = 0
      AND $(silent 'COALESCE(updated_at, created_at)' 60) LIMIT 20000"
+  part cinder.silence 'cinder.services host binary deleted disabled updated_at created_at' \
+    "SELECT CONCAT_WS(': ', host, \`binary\`, $(age 'COALESCE(updated_at, created_at)')) AS v FROM cinder.services
+     WHERE deleted = 0 AND disabled = 0 AND $(silent 'COALESCE(updated_at, created_at)' 60) LIMIT 20000"
   part cinder.backends 'cinder.services host binary deleted' \
     "SELECT DISTINCT SUBSTRING_INDEX(host, '@', -1) AS v FROM cinder.services
      WHERE deleted = 0 AND \`binary\` = 'cinder-volume' AND host LIKE '%@%' LIMIT 1000"

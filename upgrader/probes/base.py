@@ -62,7 +62,7 @@ def said_by(error: str) -> str:
     return ", ".join(dict.fromkeys(name for name in names if name and " " not in name))
 
 
-def listed(rows: Collection[str], noun: str) -> str:
+def listed(rows: Collection[object], noun: str) -> str:
     """`1 agent is`, `3 agents are`."""
     return f"{len(rows)} {noun}{' is' if len(rows) == 1 else 's are'}"
 

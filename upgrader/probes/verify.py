@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from upgrader import durable
 from upgrader.config import Site
 from upgrader.facts.heads import ReleaseNames
 from upgrader.facts.observe import facts_of, observe_play
-from upgrader.facts.plays import HasHosts, group_hosts
+from upgrader.facts.plays import HasHosts, group_hosts, shown
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts, Finding
 from upgrader.probes.base import warning
@@ -17,6 +18,15 @@ from upgrader.probes.keystone import ANSWER, OLD, PROBES, token_findings
 from upgrader.runner.base import Cancelled, EventSink, Runner
 
 _PLAYBOOK = Path(__file__).parent / "verify.yml"
+
+
+class Look(NamedTuple):
+    facts: CloudFacts
+    tokens: tuple[Finding, ...]
+    host: str = ""
+    """Where Keystone was asked; empty: nowhere."""
+    url: str = ""
+    """Keystone's own address, as the databases say; empty: not known."""
 
 
 def look(
@@ -30,8 +40,9 @@ def look(
     token_file: Path | None = None,
     on_event: EventSink | None = None,
     cancelled: Cancelled | None = None,
-) -> tuple[CloudFacts, tuple[Finding, ...]]:
-    """Facts as `observe` gives them, and findings about tokens: a fresh one, and the one in `token_file` if given.
+) -> Look:
+    """Facts as `observe` gives them, with what the services say; and findings about tokens: a fresh one, and the one
+    in `token_file` if given.
 
     A kept token that has expired since proves nothing and is not asked about, which is a warning. Raises what
     `observe` raises. A cloud without database servers or Keystone gets no finding about tokens.
@@ -46,15 +57,14 @@ def look(
         ("upgrader_token_file", str(token_file or "")),
         ("upgrader_probes", str(PROBES)),
     ]
-    play = observe_play(
-        site, toolchain, inventory, services=False, playbook=_PLAYBOOK, values=values, collect=(ANSWER,)
-    )
+    play = observe_play(site, toolchain, inventory, playbook=_PLAYBOOK, values=values, collect=(ANSWER,))
     result = runner.run(play, folder, on_event=on_event, cancelled=cancelled)
     facts = facts_of(site, result, inventory, names)
     if not keystone or not servers:
-        return facts, ()
+        return Look(facts, ())
     findings = token_findings(result, "validate" if token_file else "issue")
-    return facts, (*findings, expired) if expired else findings
+    url = str(shown(result, ANSWER, keystone[0]).get("url", ""))
+    return Look(facts, (*findings, expired) if expired else findings, keystone[0], url)
 
 
 def _expired(token_file: Path) -> Finding | None:

@@ -123,6 +123,9 @@ dir = "../state"
 min_free = "10G"
 forks = 10
 
+[verify]
+settle = "0s"  # files do not come right by themselves
+
 [answers]
 application_credentials = false
 custom_service_users = false

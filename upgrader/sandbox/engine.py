@@ -85,6 +85,12 @@ def _dispatch(host: world.Host, words: list[str]) -> int:  # noqa: PLR0912 - a t
             from upgrader.sandbox import copying
 
             copying.into(host, *target.split(":", 1))
+        case ["rmi", reference]:
+            from upgrader.sandbox import upkeep
+
+            if refusal := upkeep.remove_image(host, reference):
+                raise Refusal(refusal)
+            sys.stdout.write(f"Untagged: {reference}\n")
         case ["rm", "-f", name]:
             host.remove(_existing(host, name))
             sys.stdout.write(f"{name}\n")
@@ -181,7 +187,7 @@ def _volume(host: world.Host, verb: str, name: str) -> None:
 # ---------------------------------------------------------------- exec
 
 
-def _exec(host: world.Host, words: list[str]) -> int:
+def _exec(host: world.Host, words: list[str]) -> int:  # noqa: PLR0912 - a table of calls
     passed: list[str] = []
     while words and words[0] in ("-i", "-e"):
         if words[0] == "-e":
@@ -198,11 +204,20 @@ def _exec(host: world.Host, words: list[str]) -> int:
         raise Refusal(f"Error response from daemon: container {name} is not running")
     env = {key: os.environ.get(key, "") for key in passed}
     match command:
+        case ["nova-manage" | "cinder-manage" as program, "db", "online_data_migrations"]:
+            from upgrader.sandbox import upkeep
+
+            sys.stdout.write(upkeep.migrate_online(host, program.partition("-")[0]))
+            return 0
         case ["mariadb", *options] if name == "mariadb":
             return _sql(host, _user(options), env.get("MYSQL_PWD", ""))
         case ["mariadb-dump", *options] if name == "mariadb" and "--databases" in options:
             names = [word for word in options[options.index("--databases") + 1 :] if not word.startswith("--")]
             return _dump(host, _user(options), env.get("MYSQL_PWD", ""), names)
+        case ["rabbitmq-upgrade", "revive"] | ["rabbitmqctl", "start_app"] if name == "rabbitmq":
+            from upgrader.sandbox import left
+
+            return left.start_node(host, command[1])
         case ["rabbitmqctl", *_, "export_definitions", "-"] if name == "rabbitmq":
             from upgrader.sandbox import queues
 
@@ -210,6 +225,19 @@ def _exec(host: world.Host, words: list[str]) -> int:
             return 0
         case [program, "-", "issue" | "validate" as verb, url, user, _project] if program.endswith("/python"):
             return _token(host, verb, url, user, env)
+        case [program, "-", "smoke", url, user, _project] if program.endswith("/python"):
+            import json
+
+            from upgrader.sandbox import smoke
+
+            sys.stdin.read()  # the script that a real container would run
+            _line(smoke.answer(host, url, user, env.get("OS_PASSWORD", ""), json.loads(env["UPGRADER_SMOKE"])))
+            return 0
+        case [program, "-", "computes"] if name == "nova_api" and program.endswith("/python"):
+            from upgrader.sandbox import computes
+
+            _line(computes.run(host, sys.stdin.read()))
+            return 0
         case [program, "-", *question] if program.rpartition("/")[2] in ("python", "python3") and question:
             return _service(host, name, question, env.get("UPGRADER_SECRET", ""))
     raise Refusal(f"the sandbox cannot run this in {name}: {' '.join(command)}", USAGE)
@@ -275,6 +303,10 @@ def _answer(host: world.Host, word: str, rest: list[str], stdin: Iterator[str]) 
         case "galera", []:
             yield from ("\t".join(pair) for pair in world.galera_status(root, host.name).items())
             yield from ("\t".join(("setting", *row)) for row in world.galera_settings(root, host.name))
+        case "leftovers" | "set-back", []:
+            from upgrader.sandbox import left
+
+            yield from left.sql(host, word, stdin)
         case "heads", []:
             yield from ("\t".join(row) for row in schemas.head_rows(root))
         case "marks", []:

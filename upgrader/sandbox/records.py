@@ -16,7 +16,7 @@ OVERRIDES = "services.json"
 DATABASES = ("cinder", "heat", "ironic", "magnum", "neutron", "nova", "nova_api", "nova_cell0", "octavia")
 _NOVA = {"nova_scheduler": "nova-scheduler", "nova_conductor": "nova-conductor", "nova_compute": "nova-compute"}
 _CINDER = {"cinder_scheduler": "cinder-scheduler", "cinder_volume": "cinder-volume", "cinder_backup": "cinder-backup"}
-_NEUTRON = {
+AGENTS = {
     "neutron_openvswitch_agent": "Open vSwitch agent",
     "neutron_dhcp_agent": "DHCP agent",
     "neutron_l3_agent": "L3 agent",
@@ -27,7 +27,14 @@ _SERVICE_VERSIONS = {
 }  # fmt: skip
 """SERVICE_VERSION in nova/objects/service.py, openstack/nova 27.1.0 to 33.0.2."""
 BACKEND = "lvm-1"
+SILENT = 90
+"""Seconds for which a service that does not run counts as silent."""
 _INTERRUPTED = "Query execution was interrupted (max_statement_time exceeded)"
+
+
+def service_version(release: str) -> int:
+    """Nova's service version of a release; 0 for one that is not known here."""
+    return _SERVICE_VERSIONS.get(release, 0)
 
 
 def answer(root: str, question: Iterable[str]) -> Iterator[str]:
@@ -63,7 +70,7 @@ def _services(root: str) -> list[_Service]:
     found = []
     for name in world.hosts(root):
         host = world.Host(root, name)
-        for container in (*_NOVA, *_CINDER, *_NEUTRON):
+        for container in (*_NOVA, *_CINDER, *AGENTS):
             seen = host.container(container)
             if seen:
                 release = str(seen["image"]).rpartition(":")[2].partition("-")[0]
@@ -71,7 +78,7 @@ def _services(root: str) -> list[_Service]:
     return found
 
 
-def _rows(name: str, services: list[_Service]) -> Sequence[object]:
+def _rows(name: str, services: list[_Service]) -> Sequence[object]:  # noqa: PLR0912 - a table
     match name:
         case "nova.services_down":
             return _down(services, _NOVA)
@@ -86,12 +93,24 @@ def _rows(name: str, services: list[_Service]) -> Sequence[object]:
             return [min(version for version in versions if version)] if any(versions) else []
         case "nova.vif_types":
             return ["ovs"]
+        case "nova.silence":
+            return _silent(services, _NOVA)
+        case "nova.versions":
+            return [
+                f"{host}: {_NOVA[container]}: {_SERVICE_VERSIONS[release]}"
+                for container, host, _, release in services
+                if container in _NOVA and release in _SERVICE_VERSIONS
+            ]
         case "neutron.agents_down":
-            return _down(services, {container: container.replace("_", "-") for container in _NEUTRON})
+            return _down(services, {container: container.replace("_", "-") for container in AGENTS})
+        case "neutron.silence":
+            return _silent(services, {container: container.replace("_", "-") for container in AGENTS})
         case "neutron.agent_types":
-            return sorted({_NEUTRON[container] for container, *_ in services if container in _NEUTRON})
+            return sorted({AGENTS[container] for container, *_ in services if container in AGENTS})
         case "cinder.services_down":
             return _down(services, _CINDER)
+        case "cinder.silence":
+            return _silent(services, _CINDER)
         case "cinder.backends":
             return [BACKEND] if any(container == "cinder_volume" for container, *_ in services) else []
         case "nova.soft_deleted" | "heat.busy" | "octavia.busy" | "ironic.nodes":
@@ -105,3 +124,8 @@ def _down(services: list[_Service], names: dict[str, str]) -> Sequence[object]:
         for container, host, runs, _ in services
         if container in names and not runs
     ]
+
+
+def _silent(services: list[_Service], names: dict[str, str]) -> Sequence[object]:
+    """How long a stopped service has been so is not kept: long enough to be called down, and no longer."""
+    return [f"{row}: {SILENT}" for row in _down(services, names)]
