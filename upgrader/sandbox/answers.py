@@ -35,6 +35,10 @@ def answer(host: world.Host, container: str, words: list[str], secret: str) -> d
     match container, words:
         case "rabbitmq", ["rabbitmq"]:
             said = broker(host)
+        case "rabbitmq", ["rabbitmq-node"]:
+            from upgrader.sandbox import left
+
+            said = left.node(host)
         case "haproxy", ["haproxy"]:
             said = _servers(host.root, BACKENDS)
         case "kolla_toolbox", ["proxysql", _, _]:
@@ -53,7 +57,7 @@ def answer(host: world.Host, container: str, words: list[str], secret: str) -> d
 
 def broker(host: world.Host) -> dict[str, Any]:
     """A node's view; the first running one counts. Queues may be planted in `<root>/broker.json`."""
-    from upgrader.sandbox import queues
+    from upgrader.sandbox import left, queues
 
     members = [world.Host(host.root, name) for name in world.hosts(host.root)]
     nodes = [item for item in members if item.container("rabbitmq")]
@@ -64,7 +68,7 @@ def broker(host: world.Host) -> dict[str, Any]:
         "versions": {f"rabbit@{item.name}": _version(item) for item in running},
         "partitions": [],
         "alarms": [],
-        "maintenance": [],
+        "maintenance": left.drained(running),
         "disabled_flags": [],
     }
     if running and running[0].name == host.name:

@@ -93,11 +93,17 @@ def _nova_plays(blueprint: Blueprint) -> list[dict[str, Any]]:
         _play(blueprint, "nova", "Apply role nova", "main.yml"),
         _play(blueprint, "nova-cell", "Apply role nova-cell", "main.yml"),
     ]
+    reload = _own(
+        {"name": "Reload Nova cell services", "hosts": ["nova-conductor"], "tasks": [_step("Reload", "nothing")]}
+    )
+    plays.append({**reload, "tags": ["nova-reload"]})
     online = {"nova": "Run Nova API online data migrations", "nova-cell": "Run Nova cell online data migrations"}
     for role, name in online.items():
         play = _play(blueprint, role, name, "online_data_migrations.yml")
-        plays.append(play | (api if role == "nova" else cell))
-    return [{**play, "tags": ["nova"]} for play in plays]
+        plays.append(play | (api if role == "nova" else cell) | {"tags": ["nova-online-data-migrations"]})
+    # each play also has the tags of its part of the role
+    return [{**play, "tags": ["nova", *(tag for tag in play["tags"] if tag.startswith("nova-") and tag != "nova-cell")]}
+            for play in plays]  # fmt: skip
 
 
 def _mariadb_play(name: str, tasks_from: str) -> dict[str, Any]:
@@ -193,6 +199,37 @@ def _deploy(blueprint: Blueprint, role: str) -> Iterator[Task]:
 
 
 def _upgrade(blueprint: Blueprint, role: str) -> Iterator[Task]:
+    if role == "mariadb" and blueprint.release >= "2025.2":
+        # openstack/kolla-ansible@21.3.0:ansible/roles/mariadb/tasks/upgrade.yml
+        yield _set("Set wsrep_sst_method to rsync for upgrade", role, "wsrep_sst_method", "rsync")
+        yield from _upgrading(blueprint, role)
+        yield _set("Set wsrep_sst_method to mariabackup after upgrade", role, "wsrep_sst_method", "mariabackup")
+    elif role in ("keystone", "glance"):
+        yield from _trusting(_upgrading(blueprint, role), role)
+    else:
+        yield from _upgrading(blueprint, role)
+
+
+def _set(name: str, role: str, variable: str, value: str) -> Task:
+    task = _step(name, "set", role)
+    task[PLUGIN] |= {"variable": variable, "value": value}
+    return task
+
+
+def _trusting(tasks: Iterator[Task], role: str) -> Iterator[Task]:
+    """The migration's tasks, between those that let it make triggers (roles/*/tasks/*upgrade.yml)."""
+    variable = "log_bin_trust_function_creators"
+    for word, value in (("Enable", "ON"), ("Disable", "OFF")):
+        task = _set(f"{word} {variable} function", role, variable, value)
+        task[PLUGIN]["at"] = "address"
+        if word == "Disable":
+            yield from tasks
+            if role == "keystone":
+                yield _flush()
+        yield {**task, "run_once": True}
+
+
+def _upgrading(blueprint: Blueprint, role: str) -> Iterator[Task]:
     tasks = {task["name"]: task for task in _schema_tasks(blueprint, role, ("schema", "online"))}
     parted = [name for name, task in tasks.items() if task[PLUGIN]["part"]]
     if role == "keystone":
@@ -249,7 +286,7 @@ def _rolling(role: str) -> Tasks:
     restart[PLUGIN]["container"] = role
     if role == "mariadb":
         return [restart, _step("Wait for MariaDB service to sync WSREP", "synced", role)]
-    return [restart]
+    return [_step("Put RabbitMQ node into maintenance mode", "drain", role), restart]
 
 
 def _mariadb_commands() -> Iterator[tuple[str, Tasks]]:

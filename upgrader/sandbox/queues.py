@@ -87,9 +87,14 @@ def reset(step: Step) -> Result:
 
 
 def start_app(step: Step) -> Result:
-    for mark in (STOPPED, RESET):
-        _remove(f"{step.host.dir}/{mark}")
+    start(step.host)
     return {"changed": True}
+
+
+def start(host: world.Host) -> None:
+    """`rabbitmqctl start_app`."""
+    for mark in (STOPPED, RESET):
+        _remove(f"{host.dir}/{mark}")
 
 
 def check(step: Step) -> Result:

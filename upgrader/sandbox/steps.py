@@ -11,7 +11,7 @@ import hashlib
 import os
 import time
 
-from upgrader.sandbox import identity, logs, migrations, queues, schemas, store, world
+from upgrader.sandbox import identity, left, logs, migrations, queues, schemas, store, world
 from upgrader.sandbox.step import Result, Step, Unreachable, failed
 
 
@@ -135,7 +135,7 @@ def _config_of(step: Step, name: str) -> str:
     return str(found["digest"])
 
 
-def _differs(step: Step, name: str) -> bool:
+def differs(step: Step, name: str) -> bool:
     found = step.host.container(name)
     return (
         found is None
@@ -151,7 +151,7 @@ def _compare(step: Step) -> Result:
     Kolla-ansible has some tasks more for this; here one has to do, or a play over nine hosts takes too long.
     """
     _config(step)
-    differing = [name for name in step.mine() if _differs(step, name)]
+    differing = [name for name in step.mine() if differs(step, name)]
     keys = [step.cloud["containers"][name]["key"] for name in differing]
     return {"changed": bool(differing), "notify": [f"Restart {key} container" for key in keys]}
 
@@ -170,7 +170,7 @@ def _inspect(step: Step) -> Result:
 def _restart(step: Step) -> Result:
     """A handler, or MariaDB's rolling restart: recreate one container if it is not what it has to be."""
     name = step.args["container"]
-    if not step.here(name) or not _differs(step, name):
+    if not step.here(name) or not differs(step, name):
         return {"changed": False}
     reference = step.image(name)
     wrong = step.fault("wrong-image", container=name)
@@ -185,6 +185,7 @@ def _restart(step: Step) -> Result:
     unhealthy = step.fault("unhealthy", container=name)
     step.host.create(name, reference, config=_config_of(step, name), health="unhealthy" if unhealthy else "healthy")
     step.note(f"restart:{step.host.name}:{name}:{step.release}")
+    left.restarted(step.host, name)
     queues.declare(step)
     if name == "mariadb":
         _note_data_files(step)
@@ -291,4 +292,6 @@ _KINDS = {
     "broker-reset": queues.reset,
     "broker-start": queues.start_app,
     "schema": migrations.migrate,
+    "set": left.set_task,
+    "drain": left.drain,
 }

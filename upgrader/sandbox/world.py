@@ -148,6 +148,10 @@ class Host:
         )
         return True
 
+    def image_path(self, reference: str) -> str:
+        """File of an image that is on the host."""
+        return f"{self.dir}/images/{_file_name(reference)}.json"
+
     def image_names(self) -> list[str]:
         """References of the images, from the names of their files alone."""
         return [name.replace("%2F", "/").replace("%25", "%") for name in store.names(f"{self.dir}/images")]
@@ -233,7 +237,10 @@ def galera_settings(root: str, host: str) -> list[tuple[str, str, str]]:
         "wsrep_osu_method": "TOI", "wsrep_reject_queries": "NONE", "wsrep_sst_method": "mariabackup",
     }  # fmt: skip
     configured = ("wsrep_on", "wsrep_sst_method")
-    planted = _planted(root, host, "settings")
+    from upgrader.sandbox import left
+
+    planted = {name: value for name, value in left.values(Host(root, host)).items() if name in values}
+    planted |= _planted(root, host, "settings")
     return [
         (
             name,

@@ -14,11 +14,17 @@ from upgrader.stages import configuration
 from upgrader.stages.base import StageContext, StepFailed
 from upgrader.stages.broker import reset_queues
 from upgrader.stages.common import inventory_of, look, run_action
+from upgrader.stages.leftovers import leftovers
 from upgrader.stages.queue_record import QueueRecord
 from upgrader.stages.stale import restart_stale
 
 
 def work(ctx: StageContext) -> None:
+    with ctx.step("what interrupted roles left") as evidence:
+        # before anything is put back: a migration that still runs must not meet the old release's playbooks
+        # where RabbitMQ is reset below, its being stopped is no leftover
+        but = ("broker-stopped",) if QueueRecord.of(ctx.request).open else ()
+        evidence.append(leftovers(ctx, ctx.source_toolchain, inventory_of(ctx, ctx.source_toolchain), but=but))
     with ctx.step("configuration") as evidence:
         evidence.append("; ".join(put_back(ctx)))
     record = QueueRecord.of(ctx.request)

@@ -1,0 +1,1 @@
+"""Scripts fed to the Python inside a service's container; standard library only."""
