@@ -135,7 +135,8 @@ class Engine:
             self.journal.move(hop.index, Event.APPROVE, self.actor, "approved in advance (--auto-approve)")
             self.conduct.say("approved", {"hop": hop.name, "hold": hop.state.value})
             return None
-        what = "the upgrade" if hop.state is State.HOLD_UPGRADE else "finalize, which closes the way back"
+        final = f"finalize, which closes the way back to {hop.source} for good: no redeploy and no restore after it"
+        what = "the upgrade" if hop.state is State.HOLD_UPGRADE else final
         return Ending("waiting", f"{hop.name} waits for approval of {what}.", hop, wants=hop.state.value)
 
     def _hold_broker(self, snapshot: Snapshot, hop: HopRow) -> Ending | None:

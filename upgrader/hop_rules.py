@@ -18,12 +18,20 @@ class HopRules:
 
     pause_between_hops: bool = False
     """A run of several hops rests after each one until a person lets the next one begin."""
+    finish_online_migrations: bool = False
+    """Preflight has rows of the old form migrated by the services' own commands, instead of asking for it."""
+    prune_images: bool = False
+    """Finalize removes the images that the hop left unused."""
 
 
 def hop_rules(table: Table) -> HopRules:
     """Raises nothing itself; the table collects faults."""
     plain = HopRules()
-    return HopRules(pause_between_hops=table.flag(SECTION, PAUSE, plain.pause_between_hops))
+    return HopRules(
+        pause_between_hops=table.flag(SECTION, PAUSE, plain.pause_between_hops),
+        finish_online_migrations=table.flag(SECTION, "finish_online_migrations", plain.finish_online_migrations),
+        prune_images=table.flag(SECTION, "prune_images", plain.prune_images),
+    )
 
 
 def pause_words(wanted: bool, plan_sha256: str) -> str:

@@ -311,14 +311,14 @@ def choices(verdict: Verdict, hop: HopRow) -> tuple[Choice, ...]:
 
 def _waiting(hop: HopRow, back: Choice, abort: Choice) -> tuple[Choice, ...]:
     if hop.state is State.HOLD_HOP:
-        begin = Choice("upgrader approve", f"let {hop.name} begin; upgrader resume then starts it")
-        return (Choice("upgrader resume", f"begin {hop.name} now"), begin, abort)
+        later = Choice("upgrader approve", f"say now that {hop.name} may begin, and start it later")
+        return (Choice("upgrader resume", f"begin {hop.name} now"), later, abort)
     if hop.state is State.HOLD_BROKER:
         return (Choice("upgrader approve", "migrate the queues now: full API outage"), abort)
     if hop.state is State.HOLD_UPGRADE:
         return (Choice("upgrader approve", f"start the upgrade to {hop.target}"), abort)
     if hop.state is State.HOLD_FINALIZE:
-        return (Choice("upgrader approve", "close the way back and finish the hop"), back)
+        return (Choice("upgrader approve", f"close the way back to {hop.source} for good, and finish the hop"), back)
     if hop.state is State.REHEARSE:
         accept = 'upgrader approve --accept not-rehearsed --reason "WHY"'
         return (Choice(accept, "go on although nothing was rehearsed"), abort)

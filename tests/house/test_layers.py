@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Whether the public APIs answered.", ("availability",)),
     ("What a site says of its change document; where its live page is; who else is told.",
      ("runbook_rules", "serve_rules", "secret_rules", "rolling_rules", "metric_rules", "notice_rules",
-      "verify_rules")),
+      "verify_rules", "hop_rules")),
     ("When the cloud may be changed: rules and arithmetic.", ("window",)),
     ("The site file; the law run; ways back; a plan on disk: each from values alone.",
      ("config", "machine", "decisions", "plan_file", "record")),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from upgrader.cli.closing import what_is_lost
 from upgrader.cli.driving import must_have_run, site_of
 from upgrader.cli.verb import invocation, verb_app, with_site
 from upgrader.errors import RefusedError, UsageError
@@ -52,6 +53,8 @@ def approve(
             done = f"Approved {hop.state.value.removeprefix('hold_')} of {hop.name}."
             if hop.state is State.HOLD_HOP:
                 done = f"{hop.name} may begin."
+            if hop.state is State.HOLD_FINALIZE:
+                done = "\n".join((done, *what_is_lost(hop, site)))
             if hop.state is State.HOLD_BROKER:
                 done += with_site(_outage(opened, snapshot, hop), given.named)
             done += _closed(opened)

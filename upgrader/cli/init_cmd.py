@@ -221,6 +221,8 @@ dir = "state"              # the journal; has to be on a local disk
 # forks = 10               # hosts that Ansible works on at the same time
 # max_attempts = 5         # attempts of one stage before a human is asked
 # pause_between_hops = true  # rest after each hop until upgrader approve or upgrader resume
+# finish_online_migrations = true  # preflight has left rows migrated by the services' own commands; else it asks you to
+# prune_images = true      # after finalize: remove the images that the hop replaced, on every host
 
 [availability]
 # A process of its own asks the public APIs while a hop can take them away: upgrader availability

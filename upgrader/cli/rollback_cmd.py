@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from upgrader.cli.closing import what_is_lost, who_closed
 from upgrader.cli.driving import ask, conclude, drive, live, must_have_run, must_rest, site_of
 from upgrader.cli.verb import Invocation, invocation, verb_app, with_site
 from upgrader.errors import RefusedError, UsageError
@@ -91,17 +92,21 @@ def _hop(opened: Session) -> HopRow:
     done = [row for row in snapshot.hops if row.ended]
     if snapshot.run.state in RUN_ENDED or (hop.state.value in ("pending", "hold_hop") and done):
         last = done[-1] if done else hop
+        finished = last.state.value == "hop_done"
         raise RefusedError(
-            f"{last.name} is {last.state}: its way back is closed.",
-            cloud=f"It runs {last.target if last.state.value == 'hop_done' else last.source}.",
+            f"{last.name} is {'finalized' if finished else last.state}: its way back is closed.",
+            cloud=f"It runs {last.target if finished else last.source}.",
+            details=_closed(opened, last) if finished else (),
             next_command="upgrader status",
             reason="way-back-closed",
         )
     if hop.closed:
         raise RefusedError(
-            f"{hop.name} is being finalized: its way back is closed.", next_command="upgrader status",
+            f"{hop.name} is being finalized: its way back is closed.",
+            details=_closed(opened, hop),
+            next_command="upgrader status",
             reason="way-back-closed",
-        )  # fmt: skip
+        )
     if INFO[hop.state].way_back == "nothing" and not hop.interrupted:
         raise RefusedError(
             f"{hop.name} is in {hop.state}: no running service was changed, so there is nothing to take back.",
@@ -109,6 +114,10 @@ def _hop(opened: Session) -> HopRow:
             reason="nothing-to-take-back",
         )
     return hop
+
+
+def _closed(opened: Session, hop: HopRow) -> tuple[str, ...]:
+    return tuple(line for line in (who_closed(opened.journal, hop), *what_is_lost(hop, opened.site)) if line)
 
 
 def _choose(ways: Ways, *, redeploy: bool, restore: bool) -> Event:

@@ -8,7 +8,7 @@ the minute between two commands of the same person.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from upgrader.journal.rows import EventRow
@@ -26,6 +26,7 @@ OLDEST = timedelta(days=1)
 _BAD = frozenset({State.FAILED_CLEAN, State.DECIDE, State.DECIDE_BROKER, State.NEEDS_ATTENTION})
 _FAILING = ATTEMPT_EVENTS - {Event.SUCCEEDED, Event.CANCELED}
 _WAITS: Mapping[State, str] = {
+    State.HOLD_HOP: "rests between two hops, and waits for a word to begin",
     State.HOLD_BROKER: "waits for approval of the queue migration: a full API outage",
     State.HOLD_UPGRADE: "waits for approval of the upgrade",
     State.HOLD_VERIFY: "waits: the verification could not tell",
@@ -110,9 +111,13 @@ def _lasting(moment: Moment) -> Iterator[Notice]:
             yield here.notice("waiting", f"waiting:{since}", "warning", f"{here.name} {said}", why)
     elif report.verdict in (Verdict.INTERRUPTED, Verdict.STOPPED) and moment.idle_seconds >= moment.patience:
         attempt = report.attempt.id if report.attempt else ""
-        cut = report.verdict is Verdict.INTERRUPTED
-        said = f"{here.name}: {report.state} was interrupted" if cut else f"{here.name} rests before {report.state}"
-        why = "Nobody drives the run."
+        ended = report.attempt is not None and report.attempt.evidence == "finished"
+        cut = report.verdict is Verdict.INTERRUPTED and not ended
+        said = f"{here.name} rests before {report.state}"
+        if report.attempt is not None:
+            said = f"{here.name}: {report.state} {'was interrupted' if cut else 'has ended'}, and nobody drives the run"
+        why = "" if report.attempt is not None else "Nobody drives the run."
+        here = replace(here, at=report.last_event_at or report.since)
         yield here.notice("unattended", f"unattended:{since}:{attempt}", "failure" if cut else "warning", said, why)
 
 
@@ -156,7 +161,7 @@ class _Of:
         report = self.moment.watched.report
         current = report.run == self.run
         command = report.choices[0].command if current and report.choices else "upgrader status"
-        lines = [f"{said}.", *([_sentence(why)] if why else []), *(_cloud(report) if current else [])]
+        lines = [f"{said}.", *([_sentence(why)] if why else []), *(_cloud(report, event) if current else [])]
         place = f"hop {self.hop + 1} of {len(self._hops)}" if self._hops else f"hop {self.hop + 1}"
         lines.append(f"{report.site}, {place}, at {self.at[:19].replace('T', ' ')} UTC.")
         lines.append(f"Next:  {command}")
@@ -168,10 +173,10 @@ class _Of:
         )  # fmt: skip
 
 
-def _cloud(report: Report) -> Iterable[str]:
+def _cloud(report: Report, event: str) -> Iterable[str]:
     """The cloud's condition in one line, as far as the law knows it."""
-    if not report.way_back:
-        return []
+    if not report.way_back or event == "point_of_no_return":
+        return [f"Way back: restore ({', '.join(report.restore_services)})."] if report.restore_services else []
     line = {
         Ponr.NO: "The point of no return is not crossed",
         Ponr.POSSIBLE: "The point of no return may be crossed",
