@@ -18,7 +18,6 @@ from upgrader.watch.model import Watched
 
 PREFIX = "upgrader_"
 _SUSPENDED = frozenset({AttemptState.INTENDED, AttemptState.LAUNCHED, AttemptState.VOID})
-_NO_STAGE = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +28,8 @@ class Standing:
     hops: tuple[HopRow, ...] = ()
     attempts: tuple[AttemptRow, ...] = ()
     """Of the whole run, in order."""
+    rolled: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    """Hosts (done, failed) of a hop's waves, by its index; only where its upgrade began."""
     notices: Mapping[str, int] = field(default_factory=dict)
     """How many notices had which result; empty: the site wants none."""
     version: str = ""
@@ -139,6 +140,20 @@ def _stages(standing: Standing, site: Labels) -> Iterable[Family]:
 
 
 def _hosts(standing: Standing, site: Labels) -> Iterable[Family]:
+    run = _run(standing, site)
+    rolled = {
+        (*run, ("hop", hop_label(hop.source, hop.target))): standing.rolled[hop.index]
+        for hop in standing.hops
+        if hop.index in standing.rolled
+    }
+    yield Family(PREFIX + "hosts_done", "gauge", "Hosts that run the hop's new release and passed the checks.",
+                 tuple((labels, float(done)) for labels, (done, _) in rolled.items()))  # fmt: skip
+    yield Family(PREFIX + "hosts_failed", "gauge", "Hosts whose upgrade failed in the attempt that tried last.",
+                 tuple((labels, float(failed)) for labels, (_, failed) in rolled.items()))  # fmt: skip
+    yield from _play_hosts(standing, site)
+
+
+def _play_hosts(standing: Standing, site: Labels) -> Iterable[Family]:
     report, hosts = standing.watched.report, standing.watched.hosts
     if not hosts.total:
         return
@@ -146,7 +161,7 @@ def _hosts(standing: Standing, site: Labels) -> Iterable[Family]:
     counts = {"ok": hosts.ok, "failed": hosts.failed, "unreachable": hosts.unreachable}
     samples = tuple(((*labels, ("condition", name)), float(count)) for name, count in counts.items())
     yield Family(PREFIX + "hosts", "gauge", "Hosts of the play that runs, or ran last, by condition.", samples)
-    yield _one("hosts_done", "Hosts that are through with the task that runs, or ran last.", labels,
+    yield _one("hosts_through_task", "Hosts that are through with the task that runs, or ran last.", labels,
                float(hosts.answered))  # fmt: skip
 
 

@@ -101,14 +101,18 @@ def read_secret(path: Path, what: str) -> str:
         raise _unusable(path, what, "is not there", f"(umask 077; touch {path})") from None
     except OSError as error:
         raise _unusable(path, what, f"cannot be read: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as stream:
-        about = os.fstat(stream.fileno())
+    try:
+        about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode):
             raise _unusable(path, what, "is no regular file")
         if about.st_mode & 0o077:
             mode = f"can be read by others (mode {stat.S_IMODE(about.st_mode):04o})"
             raise _unusable(path, what, mode, f"chmod 600 {path}")
-        data = stream.read(_LARGEST + 1)
+        data = os.read(descriptor, _LARGEST + 1)
+    except OSError as error:
+        raise _unusable(path, what, f"cannot be read: {error.strerror}") from None
+    finally:
+        os.close(descriptor)
     if len(data) > _LARGEST:
         raise _unusable(path, what, f"is larger than {_LARGEST // 1024} KiB")
     try:

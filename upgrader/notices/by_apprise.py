@@ -16,7 +16,19 @@ from upgrader.redact import MASK, Redactor
 
 _HOST_IS_A_HOST = ("mail", "json", "xml", "form", "ntfy", "gotify", "rsyslog")
 """Kinds whose host is a machine's name and may be said; Slack and others have a token there."""
-_SAYS_WHY = re.compile(r"^(Socket Exception|SMTP|Socket)", re.IGNORECASE)
+_SAYS_WHY = re.compile(r"^(Socket|SMTP|HTTP) ?(Exception|Error)", re.IGNORECASE)
+_CAUSES = (
+    ("Connection refused", "nobody listens there (connection refused)"),
+    ("Name or service not known", "the name of its host is not known"),
+    ("Temporary failure in name resolution", "the name of its host is not known"),
+    ("nodename nor servname", "the name of its host is not known"),
+    ("No address associated", "the name of its host is not known"),
+    ("timed out", "the server did not answer in time"),
+    ("CERTIFICATE_VERIFY_FAILED", "the server's certificate is not accepted"),
+    ("Connection reset", "the server broke off the connection"),
+    ("unexpectedly closed", "the server broke off the connection"),
+)
+"""What the libraries below Apprise say, and what that means."""
 _LONGEST = 300
 
 
@@ -40,7 +52,8 @@ def send(url: str, notice: Notice) -> None:
         try:
             service = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
             if service is None or isinstance(service, dict):
-                raise NotSent(f"Apprise knows no address of this form{_because(heard.lines, url)}")
+                # without its words, which quote the address as it understood it
+                raise NotSent(f"Apprise knows no address {url.partition('://')[0]}://… of this form")
             good = service.notify(
                 body=notice.text, title=notice.title, notify_type=kinds[notice.level], body_format=NotifyFormat.TEXT
             )
@@ -49,7 +62,7 @@ def send(url: str, notice: Notice) -> None:
         except Exception as error:  # whatever a service's code does, the others are told
             raise NotSent(f"{type(error).__name__}{_because([str(error)], url)}") from None
     if not good:
-        raise NotSent(f"not taken{_because(heard.lines, url)}")
+        raise NotSent(heard.causes[-1] if heard.causes else f"not taken{_because(heard.lines, url)}")
 
 
 class _Listening(logging.Handler):
@@ -58,6 +71,7 @@ class _Listening(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self.lines: list[str] = []
+        self.causes: list[str] = []
         self._thread = threading.get_ident()
         self._logger = logging.getLogger("apprise")
 
@@ -65,8 +79,10 @@ class _Listening(logging.Handler):
         if record.thread != self._thread:
             return
         text = record.getMessage()
-        if record.levelno >= logging.WARNING or _SAYS_WHY.match(text):
+        if record.levelno >= logging.WARNING:
             self.lines.append(text)
+        elif _SAYS_WHY.match(text):
+            self.causes += [words for mark, words in _CAUSES if mark.lower() in text.lower()]
 
     def __enter__(self) -> _Listening:
         self._logger.setLevel(logging.DEBUG)

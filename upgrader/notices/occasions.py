@@ -31,6 +31,7 @@ _WAITS: Mapping[State, str] = {
     State.HOLD_UPGRADE: "waits for approval of the upgrade",
     State.HOLD_VERIFY: "waits: the verification could not tell",
     State.HOLD_FINALIZE: "waits for approval to close the way back",
+    State.HOLD_HOP: "waits for approval to begin, after the rest between two hops",
     State.REHEARSE: "waits: nothing was rehearsed",
 }
 

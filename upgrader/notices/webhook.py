@@ -24,7 +24,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from http.client import HTTPException
+from http.client import HTTPException, InvalidURL
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -113,6 +113,7 @@ _WORDS: Mapping[type[BaseException], str] = {
     socket.gaierror: "the name of its host is not known",
     ssl.SSLCertVerificationError: "the server's certificate is not accepted",
     ssl.SSLError: "no TLS connection could be made",
+    InvalidURL: "its address is none that can be asked",
     HTTPException: "the server does not speak HTTP",
 }
 
