@@ -211,6 +211,10 @@ def main():  # noqa: PLR0912 - a table of calls
             print(json.dumps({"DockerRootDir": str(host), "ServerVersion": "25.0.0"}))
         case ["ps", "-a", "--no-trunc", "--format", "{{.Names}}"]:
             print("\n".join(container["name"].lstrip("/") for container in load(host)))
+        case ["ps", "-a", "--no-trunc", "--format", "{{.Names}}\t{{.Status}}"]:
+            for container in load(host):
+                up = container["state"]["Status"] == "running"
+                print(f"{container['name'].lstrip('/')}\t{'Up 2 hours' if up else 'Exited (0) 2 hours ago'}")
         case ["inspect", "--type", "container", "--format", text, *names] if text.startswith('{"name"'):
             inspect(host, names)
         case ["image", "inspect", "--format", text, *ids] if "RepoTags" in text:
