@@ -320,8 +320,8 @@ def test_intent_folder_supervisor_in_this_order(desk: Desk) -> None:
 def test_conduct_gives_supervisors_what_they_need_and_no_more(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, Any] = {}
 
-    def spawn(folder: Path, *, run: str, env: dict[str, str]) -> int:
-        given.update(run=run, env=env)
+    def spawn(folder: Path, *, run: str, env: dict[str, str], carry: dict[str, str]) -> int:
+        given.update(run=run, env=env, carry=carry)
         return 1
 
     monkeypatch.setattr(attempts, "spawn", spawn)
@@ -332,7 +332,7 @@ def test_conduct_gives_supervisors_what_they_need_and_no_more(desk: Desk, monkey
         desk.session.conduct(shot), run_stage="a:b", env={"X": "1"}, options=(("o", "1"),)
     )
     launch(made, shot, desk.hop)
-    assert given == {"run": "a:b", "env": {"X": "1"}}
+    assert given == {"run": "a:b", "env": {"X": "1"}, "carry": {}}
     attempt = desk.journal.snapshot().attempt
     assert attempt is not None
     request = json.loads((attempts.folder_of(desk.site.state_dir, attempt.id) / attempts.REQUEST).read_text())

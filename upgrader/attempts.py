@@ -36,6 +36,7 @@ from upgrader import durable, processes
 from upgrader.runner import environment, events, volatile
 from upgrader.runner.base import Play, PlayResult
 from upgrader.runner.play import REQUEST as PLAY_REQUEST
+from upgrader.secret_sources import carried
 
 REQUEST = "request.json"
 LOCK = "run.lock"
@@ -78,23 +79,22 @@ def create(state_dir: Path, request: Request) -> Path:
     return folder
 
 
-def spawn(folder: Path, *, run: str = RUN_STAGE, env: Mapping[str, str] | None = None) -> int:
+def spawn(
+    folder: Path, *, run: str = RUN_STAGE, env: Mapping[str, str] | None = None, carry: Mapping[str, str] | None = None
+) -> int:
     """Start the attempt's supervisor, detached from this session and terminal. Returns its process id.
 
-    It gets a minimal environment; `env` adds to that.
+    It gets a minimal environment and `env`. `carry` is told in memory, for the programs that fetch secrets.
     """
     chosen = {**environment.minimal(os.environ), **(env or {}), processes.ATTEMPT: folder.name}
     log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "upgrader.supervisor", str(folder), "--run", run],
-            env=chosen,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        with carried.handed(carry or {}) as (descriptors, more):
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "upgrader.supervisor", str(folder), "--run", run],
+                env=chosen | more, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True, pass_fds=descriptors,
+            )  # fmt: skip
     finally:
         os.close(log)
     # its exit record counts, not its exit code; waited for only so that no dead entry stays in the process table

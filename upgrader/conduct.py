@@ -19,6 +19,7 @@ from upgrader.durable import failpoint
 from upgrader.journal import AttemptRow, HopRow, Journal, Snapshot
 from upgrader.model import AttemptRequest, HopPlan, Plan, digest
 from upgrader.opening import Opening
+from upgrader.secret_sources.standing import at_hand
 from upgrader.states import INFO, AttemptState, Event, Ponr, State
 
 ABORT_REQUEST = "abort.request"
@@ -82,7 +83,8 @@ class Conduct:
 def launch(conduct: Conduct, snapshot: Snapshot, hop: HopRow) -> None:
     """Start the attempt of the stage the hop is in: intent, folder, supervisor, in this order.
 
-    Raises AttentionError when the stage was tried too often without a person deciding in between.
+    Raises AttentionError when the stage was tried too often without a person deciding in between, and ConfigError or
+    EnvironmentMissingError, before anything is begun, when the site's secrets cannot be had from this shell.
     """
     assert snapshot.run is not None  # the caller has looked  # noqa: S101
     body: dict[str, Any] = {
@@ -96,6 +98,7 @@ def launch(conduct: Conduct, snapshot: Snapshot, hop: HopRow) -> None:
         "backup_set": hop.facts.get("backup_set", ""),
         "options": conduct.options,
     }
+    carry = at_hand(conduct.site)
     conduct.beside(hop)
     failpoint("engine.intend")
     attempt = conduct.journal.intend(hop.index, hop.state, request_sha256=digest(body))
@@ -110,7 +113,7 @@ def launch(conduct: Conduct, snapshot: Snapshot, hop: HopRow) -> None:
     )
     conduct.say("attempt", {"hop": hop.name, "stage": hop.state.value, "number": attempt.number})
     folder = attempts.create(conduct.site.state_dir, request)
-    pid = attempts.spawn(folder, run=conduct.run_stage, env=conduct.env)
+    pid = attempts.spawn(folder, run=conduct.run_stage, env=conduct.env, carry=carry)
     conduct.journal.launched(attempt.id, pid)
     failpoint("engine.launched")
 

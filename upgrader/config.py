@@ -21,6 +21,7 @@ from upgrader.metric_rules import MetricRules, metric_rules
 from upgrader.notice_rules import NoticeRules, notice_rules
 from upgrader.rolling_rules import RollingRules, rolling_rules
 from upgrader.runbook_rules import RunbookRules, runbook_rules
+from upgrader.secret_rules import SecretRules, secret_rules
 from upgrader.serve_rules import ServeRules, serve_rules
 from upgrader.verify_rules import VerifyRules, verify_rules
 from upgrader.window import WindowRules, read_window
@@ -104,6 +105,8 @@ class Site:
     passwords: Path
     extra_vars: tuple[Path, ...]
     vault_password_file: Path | None
+    """What opens encrypted files: the operator's file or program; this site file where `[secrets]` says more than that
+    (see upgrader/secret_sources)."""
     engine: str
     """`docker` or `podman`: decides how the engine's output is read."""
     engine_command: str
@@ -139,6 +142,7 @@ class Site:
     availability: AvailabilityRules = field(default_factory=AvailabilityRules)
     runbook: RunbookRules = field(default_factory=RunbookRules)
     serve: ServeRules = field(default_factory=ServeRules)
+    secrets: SecretRules = field(default_factory=SecretRules)
     metrics: MetricRules = field(default_factory=MetricRules)
     notices: NoticeRules = field(default_factory=NoticeRules)
     rolling: RollingRules = field(default_factory=RollingRules)
@@ -210,6 +214,7 @@ def _build(path: Path, table: Table) -> Site:
     sandbox = table.path("site", "sandbox", None)
     engine = table.choice("site", "engine", ("docker", "podman"), "docker")
     config_dir = table.required_path("kolla", "config_dir")
+    secrets = secret_rules(table)
     site = Site(
         name=table.text("site", "name", None, _NAME),
         file=path,
@@ -217,7 +222,8 @@ def _build(path: Path, table: Table) -> Site:
         inventory=table.required_path("kolla", "inventory"),
         passwords=table.path("kolla", "passwords", None) or config_dir / "passwords.yml",
         extra_vars=table.paths("kolla", "extra_vars"),
-        vault_password_file=table.path("secrets", "vault_password_file", None),
+        vault_password_file=secrets.password_file if secrets.plain else path,
+        secrets=secrets,
         engine=engine,
         engine_command=table.text("site", "engine_command", engine),
         staging=table.path("staging", "site", None),

@@ -23,6 +23,7 @@ from upgrader import attempts, durable, processes
 from upgrader.context import AttemptContext
 from upgrader.redact import RedactedStream
 from upgrader.runner.events import now
+from upgrader.secret_sources import carried
 
 if TYPE_CHECKING:
     from upgrader.model import AttemptRequest, StageOutcome
@@ -189,6 +190,7 @@ def main() -> int:
     parser.add_argument("--run", default=attempts.RUN_STAGE)
     parser.add_argument("--patience", type=float, default=PATIENCE_SECONDS)
     options = parser.parse_args()
+    carried.unpack()
     return supervise(options.folder, run=options.run, patience=options.patience)
 
 

@@ -20,7 +20,9 @@ from upgrader import attempts, durable, processes, supervisor
 assert stages  # imported here once, not in every fork
 
 
-def spawn(folder: Path, *, run: str = attempts.RUN_STAGE, env: Mapping[str, str] | None = None) -> int:
+def spawn(
+    folder: Path, *, run: str = attempts.RUN_STAGE, env: Mapping[str, str] | None = None, carry: object = None
+) -> int:
     """As `attempts.spawn`. Comes back when the supervisor has started or ended: a fork does not carry the attempt's
     name in the environment it was started with, so that only its lock tells that it lives."""
     graph()  # read once, for all forks

@@ -30,8 +30,11 @@ for key in values:
                        "public_key": "ssh-rsa AAAAfresh"}
     elif key != "docker_registry_password" and values[key] is None:
         values[key] = "fresh" + key
-os.remove(path)  # as the real one does: the mode is what it asks for and the umask allows
-with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, mode=0o640), "w") as stream:
+try:
+    os.remove(path)  # as the real one does: the mode is what it asks for and the umask allows
+except OSError:
+    pass
+with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode=0o640), "w") as stream:
     stream.write(yaml.safe_dump(values, default_flow_style=False))
 """
 

@@ -110,13 +110,14 @@ def test_failing_programs_leave_nothing_behind(passwords: Path, toolchain: Toolc
     assert files(passwords.parent) == ["passwords.yml"]
 
 
-def test_the_programs_see_only_the_redis_password_in_a_private_folder(passwords: Path, toolchain: Toolchain) -> None:
+def test_the_programs_see_only_the_redis_password_and_only_in_memory(passwords: Path, toolchain: Toolchain) -> None:
     seen = toolchain.dir / "seen"
     original = (toolchain.bin / "kolla-mergepwd").read_text().splitlines()
-    spy = f'import os, sys; f = os.path.dirname(sys.argv[2]); open({str(seen)!r}, "w").write(repr([oct(os.stat(f).st_mode), [oct(os.stat(f + "/" + n).st_mode) for n in sorted(os.listdir(f))], open(sys.argv[2]).read()]))'  # noqa: E501
+    spy = f'import os, sys; files = sys.argv[2:7:2]; open({str(seen)!r}, "w").write(repr([[os.readlink(f) for f in files], [oct(os.stat(f).st_mode) for f in files], open(files[0]).read()]))'  # noqa: E501
     (toolchain.bin / "kolla-mergepwd").write_text("\n".join([original[0], spy, *original[1:]]))
     plan_merge(passwords, toolchain)
-    assert seen.read_text() == repr(["0o40700", ["0o100600", "0o100600"], 'redis_master_password: "canary-redis"\n'])
+    nowhere, private = "/memfd:upgrader (deleted)", "0o100600"
+    assert seen.read_text() == repr([[nowhere] * 3, [private] * 3, 'redis_master_password: "canary-redis"\n'])
 
 
 def test_leftovers_of_a_killed_merge_are_swept(passwords: Path, toolchain: Toolchain, tmp_path: Path) -> None:

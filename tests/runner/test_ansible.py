@@ -19,6 +19,7 @@ from upgrader.runner import Play, PlayResult, TaskEvent
 from upgrader.runner.ansible import AnsibleRunner
 from upgrader.runner.events import RESULT
 from upgrader.runner.recording import done
+from upgrader.secret_sources.delivery import Delivery
 
 
 def run(folder: Path, tasks: str, **changes: object) -> PlayResult:
@@ -224,7 +225,9 @@ def test_a_result_of_an_earlier_play_is_not_believed(tmp_path: Path, monkeypatch
     """Reusing the name of a run makes a killed second one look like the first, which went well."""
     made = play(tmp_path, "- command: 'true'")
 
-    def leaves_the_old_result(self: AnsibleRunner, made: Play, folder: Path, ident: str) -> subprocess.Popen[bytes]:
+    def leaves_the_old_result(
+        self: AnsibleRunner, made: Play, folder: Path, ident: str, given: Delivery
+    ) -> subprocess.Popen[bytes]:
         durable.write_json(folder / RESULT, {**done(made).document(), "ident": ident if own else "an earlier one's"})
         return subprocess.Popen(["sh", "-c", "kill -9 $$"])
 

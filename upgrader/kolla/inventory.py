@@ -21,6 +21,7 @@ from upgrader.errors import ConfigError, EnvironmentMissingError
 from upgrader.kolla.globals_yml import Edit, apply_edit
 from upgrader.kolla.toolchain import Toolchain, environment
 from upgrader.kolla.yaml_text import read_bytes
+from upgrader.secret_sources.identities import vault_words
 
 if TYPE_CHECKING:
     from upgrader.graph import Hop
@@ -158,13 +159,14 @@ def apply_groups(edit: GroupEdit, keep: Path) -> None:
 
 def _listed(toolchain: Toolchain, path: Path, vault_password_file: Path | None) -> dict[str, Any]:
     command = [str(toolchain.ansible_inventory), "--inventory", str(path), "--list"]
-    command += ["--vault-password-file", str(vault_password_file)] if vault_password_file else []
     # Without this a file that no plugin understands is only worth a warning, and the cloud looks empty.
     variables = environment(toolchain, ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="1")
     try:
-        run = subprocess.run(
-            command, env=variables, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=120
-        )
+        with vault_words(vault_password_file) as words:
+            run = subprocess.run(
+                [*command, *words], env=variables, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, check=False,
+                timeout=120,
+            )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise ConfigError(f"The inventory {path} was not read within 2 minutes.", reason="broken-inventory") from None
     except OSError as error:

@@ -6,24 +6,27 @@ keys) are right. Existing lines keep every byte; a file that is encrypted stays 
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from upgrader import processes
+from upgrader.config import Site
 from upgrader.durable import write_atomic
 from upgrader.errors import ConfigError, EnvironmentMissingError, StaleError
 from upgrader.kolla.commands import genpwd, mergepwd
 from upgrader.kolla.globals_yml import keep_copy
 from upgrader.kolla.toolchain import Toolchain, environment
-from upgrader.kolla.vault import Vault, decrypt, decrypt_values, encrypt, encrypt_values, encrypted
-from upgrader.kolla.yaml_text import Entry, Tree, YamlText, parse, quoted, read_bytes, scalars_below
+from upgrader.kolla.vault import Vault, decrypt, decrypt_values, encrypt, encrypt_values, encrypted, same_content
+from upgrader.kolla.yaml_text import VAULT_HEADER, Entry, Tree, YamlText, parse, quoted, read_bytes, scalars_below
+from upgrader.secret_sources.delivery import overlaid
+from upgrader.secret_sources.identities import site_of
+from upgrader.secret_sources.memory import WRITABLE, held
+from upgrader.secret_sources.values import elsewhere, names_with_lookups
 
 REDIS, VALKEY = "redis_master_password", "valkey_master_password"
 _SHORTEST_SECRET = 6
@@ -55,7 +58,8 @@ class PasswordNames:
     filled: tuple[str, ...]
     """Those that have a value, sorted."""
     encrypted: bool
-    """Every value is in Ansible Vault: the file as a whole, or each by itself."""
+    """No value lies there in the clear: the file is encrypted as a whole, each value by itself, or they are
+    elsewhere."""
     equal: tuple[str, ...] = ()
     """`a = b` for the pairs of passwords that a release wants equal and that are."""
 
@@ -63,13 +67,14 @@ class PasswordNames:
 def names(path: Path, vault: Vault | None = None) -> PasswordNames:
     """Names in a passwords file, and whether it is encrypted. Raises ConfigError as `keys` does."""
     data, text = open_passwords(path, vault)
+    outside = _kept_elsewhere(path, data, vault)
     filled = [entry for entry in text.entries if not entry.empty]
     scalars = [found for entry in filled for found in scalars_below(entry.tree, entry.key)]
     sealed = all(tag == "!vault" or key == "public_key" for key, tag, _ in scalars)
     return PasswordNames(
         tuple(entry.key for entry in text.entries),
         tuple(sorted(entry.key for entry in filled)),
-        encrypted(data) or (bool(filled) and sealed),
+        encrypted(data) or bool(outside) or (bool(filled) and sealed),
         (f"{VALKEY} = {REDIS}",) if valkey_state(text, path, vault, adding=False) == "same" else (),
     )
 
@@ -112,13 +117,15 @@ def plan_merge(
     _sweep(path)
     example = parse(_example(toolchain), toolchain.example_passwords)
     missing = [entry for entry in example.entries if text.get(entry.key) is None]
-    plain = text.text
     state = valkey_state(text, path, vault, adding=any(entry.key == VALKEY for entry in missing))
+    if _kept_elsewhere(path, before, vault):
+        return _left_to_people(path, before, vault, text, missing, state, align_valkey=align_valkey)
+    plain = text.text
     if state == "differs" and align_valkey:
         plain, state = _aligned(text), "aligned"
     if missing:
         plain = _appended(text, plain, _generated(text, missing, example, toolchain, path, vault))
-    empty = tuple(entry.key for entry in text.entries if entry.empty and entry.key != "docker_registry_password")
+    empty = _empty(text)
     added = tuple(entry.key for entry in missing)
     if plain == text.text:
         return PasswordMerge(path, (), empty, state, before, before)
@@ -126,7 +133,7 @@ def plan_merge(
     after = plain.encode()
     if encrypted(before):
         after = encrypt(plain.encode(), before, path, vault)
-        if decrypt(after, path, vault) != plain.encode():
+        if not same_content(decrypt(after, path, vault), plain.encode(), before, path):
             raise ConfigError(f"{path} could not be encrypted again; it was left as it is.", reason="vault-failed")
     return PasswordMerge(path, added, empty, state, before, after)
 
@@ -154,9 +161,82 @@ def apply_merge(merge: PasswordMerge, keep: Path) -> None:
 
 
 def open_passwords(path: Path, vault: Vault | None) -> tuple[bytes, YamlText]:
-    """Bytes as they lie there, and the plain text read. Raises ConfigError (unreadable, broken, wrong password)."""
+    """Bytes as they lie there, and the plain text read. Raises ConfigError (unreadable, broken, wrong password).
+
+    The text has what `[secrets]` takes from elsewhere in place of the file's own; `text_in_file` has not.
+    """
     data = read_bytes(path)
-    return data, parse(decrypt(data, path, vault) if encrypted(data) else data, path)
+    return data, text_of(data, path, vault)
+
+
+def text_of(data: bytes, path: Path, vault: Vault | None) -> YamlText:
+    """As `open_passwords`, for other bytes of the same file."""
+    site = _site(path, vault)
+    if site is not None and vault is not None and not data.startswith(VAULT_HEADER):
+        plain = decrypt(data, path, vault) if encrypted(data) else data
+        tools = vault.toolchain
+        whole = overlaid(site, plain, tools.bin / "ansible", environment(tools), for_ansible=False)
+        return parse(whole or plain, path)
+    text = text_in_file(data, path, vault)
+    asked = names_with_lookups(text.text)
+    if asked:
+        raise ConfigError(
+            f"{path} takes {asked[0]} by a lookup, so that its value is not known here and could not be kept out of "
+            "logs; say [secrets] lookups = true, and in environment which variables the lookups need.",
+            next_command="upgrader check",
+            reason="lookups-not-allowed",
+        )
+    return text
+
+
+def text_in_file(data: bytes, path: Path, vault: Vault | None) -> YamlText:
+    """The file's own text, opened."""
+    return parse(decrypt(data, path, vault) if encrypted(data) else data, path)
+
+
+def _site(path: Path, vault: Vault | None) -> Site | None:
+    """The site whose passwords file it is, where its `[secrets]` says more than a password file."""
+    site = site_of(vault.password_file) if vault is not None else None
+    return site if site is not None and site.passwords == path else None
+
+
+def _kept_elsewhere(path: Path, before: bytes, vault: Vault | None) -> str:
+    """Where passwords are instead of in the file, to which nothing may then be added in the clear."""
+    site = _site(path, vault)
+    outside = elsewhere(site)
+    if outside or site is None or not site.secrets.lookups:
+        return outside
+    return "what its lookups ask" if names_with_lookups(text_in_file(before, path, vault).text) else ""
+
+
+def _left_to_people(
+    path: Path,
+    before: bytes,
+    vault: Vault | None,
+    text: YamlText,
+    missing: list[Entry],
+    state: Valkey,
+    *,
+    align_valkey: bool,
+) -> PasswordMerge:
+    """Raises ConfigError naming what has to be added where the passwords are: this tool only reads there."""
+    where = _kept_elsewhere(path, before, vault)
+    if missing:
+        names = [entry.key for entry in missing]
+        raise ConfigError(
+            f"{len(names)} new password{'s are' if len(names) > 1 else ' is'} wanted, and passwords are in {where}, "
+            f"where this tool only reads; add there, with values of kolla-genpwd: {', '.join(names)}.",
+            details=names,
+            next_command="upgrader check",
+            reason="passwords-elsewhere",
+        )
+    if state == "differs" and align_valkey:
+        raise ConfigError(f"set {VALKEY} to the value of {REDIS} in {where} by hand.", reason="not-editable")
+    return PasswordMerge(path, (), _empty(text), state, before, before)
+
+
+def _empty(text: YamlText) -> tuple[str, ...]:
+    return tuple(entry.key for entry in text.entries if entry.empty and entry.key != "docker_registry_password")
 
 
 def _forms(value: str, shortest: int) -> set[str]:
@@ -180,14 +260,15 @@ def _generated(
 ) -> str:
     """YAML lines of the missing keys with fresh values, in the order of the release's own list."""
     redis = text.get(REDIS)
-    with _private_folder(path) as folder:
-        # Of the operator's values only the Redis password is needed by the programs, so only it is copied out.
-        known = redis is not None and redis.kind == "scalar" and not redis.encrypted and not redis.empty
-        _write(folder / "old.yml", f"{REDIS}: {quoted(redis.text)}\n" if redis and known else "{}\n")
-        _write(folder / "new.yml", "\n".join(example.lines_of(entry).rstrip() for entry in missing) + "\n")
-        _run(toolchain, genpwd(str(folder / "new.yml")))
-        _run(toolchain, mergepwd(*(str(folder / name) for name in ("old.yml", "new.yml", "final.yml"))))
-        made = parse((folder / "final.yml").read_bytes(), folder / "final.yml")
+    # Of the operator's values only the Redis password is needed by the programs, so only it is given to them.
+    known = redis is not None and redis.kind == "scalar" and not redis.encrypted and not redis.empty
+    old = f"{REDIS}: {quoted(redis.text)}\n" if redis and known else "{}\n"
+    wanted = "\n".join(example.lines_of(entry).rstrip() for entry in missing) + "\n"
+    with ExitStack() as stack:
+        files = [stack.enter_context(held(part.encode(), mode=WRITABLE)) for part in (old, wanted, "")]
+        _run(toolchain, genpwd(str(files[1])))
+        _run(toolchain, mergepwd(*(str(file) for file in files)))
+        made = parse(files[2].read_bytes(), path)
     if redis is not None and redis.encrypted:
         own = {VALKEY: f"{VALKEY}:{text.text[redis.key_end : redis.end].partition(':')[2].rstrip()}\n"}
     elif redis is not None and known:
@@ -199,17 +280,18 @@ def _generated(
     if absent:
         raise EnvironmentMissingError(f"kolla-mergepwd of {toolchain.release} made no {', '.join(absent)}.")
     lines = {entry.key: own.get(entry.key) or made.lines_of(found[entry.key]).rstrip() + "\n" for entry in missing}
-    if any(tag == "!vault" for entry in text.entries for _key, tag, _text in scalars_below(entry.tree)):
-        lines = _sealed(lines, path, vault)
+    sealed = [found for entry in text.entries for _key, tag, found in scalars_below(entry.tree) if tag == "!vault"]
+    if sealed:
+        lines = _sealed(lines, path, vault, sealed[0])
     return "".join(lines.values())
 
 
-def _sealed(lines: dict[str, str], path: Path, vault: Vault | None) -> dict[str, str]:
+def _sealed(lines: dict[str, str], path: Path, vault: Vault | None, like: str) -> dict[str, str]:
     """The same entries with every value encrypted, for files whose values are encrypted one by one."""
     parsed = parse("".join(lines.values()).encode(), path)
     open_entries = [entry for entry in parsed.entries if not entry.encrypted]
     plain = [text for entry in open_entries for _key, _tag, text in scalars_below(entry.tree) if text]
-    ciphers = iter(encrypt_values(plain, path, vault))
+    ciphers = iter(encrypt_values(plain, path, vault, like))
     return lines | {entry.key: _vaulted(entry.key, entry.tree, ciphers, "") for entry in open_entries}
 
 
@@ -271,32 +353,12 @@ def _same(old: Entry, new: Entry) -> bool:
     return old.tree == new.tree or (old.encrypted and new.encrypted and old.text.rstrip("\n") == new.text.rstrip("\n"))
 
 
-@contextmanager
-def _private_folder(path: Path) -> Iterator[Path]:
-    """A folder only this user can enter, beside the file, gone afterwards."""
-    parent = path.resolve().parent
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-", dir=parent))
-    except OSError as error:
-        raise ConfigError(f"{parent} cannot be written: {error.strerror}.", reason="unwritable-file") from None
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def _sweep(path: Path) -> None:
-    """Delete private folders whose process was killed."""
+    """Delete what earlier versions of this program left when they were killed: folders with values."""
     for folder in path.resolve().parent.glob(f"{_SCRATCH}*"):
         owner = folder.name.removeprefix(_SCRATCH).partition("-")[0]
         if owner.isdigit() and not processes.alive(int(owner)):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _write(path: Path, content: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(content)
 
 
 def _run(toolchain: Toolchain, words: tuple[str, ...]) -> None:

@@ -18,10 +18,11 @@ from upgrader.kolla.passwords import (
     PasswordMerge,
     open_passwords,
     plan_merge,
+    text_of,
     valkey_state,
 )
 from upgrader.kolla.toolchain import Toolchain
-from upgrader.kolla.vault import Vault, decrypt, encrypted
+from upgrader.kolla.vault import Vault, encrypted
 from upgrader.kolla.yaml_text import YamlText, parse, scalars_below
 from upgrader.model import Code, Finding
 
@@ -152,7 +153,7 @@ def _wrong(
     if encrypted(merge.before) and not encrypted(merge.after):
         return "the result would not be encrypted any more"
     vault = Vault(toolchain, vault_password_file) if vault_password_file else None
-    after = parse(decrypt(merge.after, path, vault) if encrypted(merge.after) else merge.after, path)
+    after = text_of(merge.after, path, vault)
     example = parse(toolchain.example_passwords.read_bytes(), toolchain.example_passwords)
     have = {entry.key for entry in after.entries}
     lacking = [entry.key for entry in example.entries if entry.key not in have]

@@ -127,6 +127,16 @@ def parse(data: bytes, path: Path) -> YamlText:
     return YamlText(path, text, entries, indent, block=not root.flow_style)
 
 
+def value_of(tree: Tree) -> Any:
+    """A value as mappings, lists and texts; scalars as they are written."""
+    if tree[0] == "mapping":
+        pairs: tuple[tuple[Tree, Tree], ...] = tree[1:]
+        return {str(key[1]): value_of(value) for key, value in pairs}
+    if tree[0] == "sequence":
+        return [value_of(item) for item in tree[1:]]
+    return tree[1]
+
+
 def quoted(value: str) -> str:
     """`value` as a double-quoted YAML scalar on one line."""
     return '"' + "".join(_escaped(char) for char in value) + '"'

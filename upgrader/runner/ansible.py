@@ -22,6 +22,7 @@ from upgrader.runner import environment, volatile
 from upgrader.runner.base import Cancelled, EventSink, Play, PlayResult
 from upgrader.runner.events import RESULT, read, reconstruct
 from upgrader.runner.play import EXTRA_VARS, PATIENCE_SECONDS, REQUEST
+from upgrader.secret_sources.delivery import Delivery, delivery
 
 _TICK_SECONDS = 0.1
 
@@ -50,13 +51,21 @@ class AnsibleRunner:
     def run(
         self, play: Play, folder: Path, *, on_event: EventSink | None = None, cancelled: Cancelled | None = None
     ) -> PlayResult:
-        """See Runner.run. Raises UpgraderError, a defect of the caller, when a known secret is in the play itself."""
+        """See Runner.run. Raises UpgraderError, a defect of the caller, when a known secret is in the play itself,
+        and ConfigError or EnvironmentMissingError when what opens the site's files cannot be fetched."""
         tool = play.toolchain / "bin" / "ansible-playbook"
         if not os.access(tool, os.X_OK):
             raise EnvironmentMissingError(
                 f"there is no ansible-playbook in {play.toolchain / 'bin'}", reason="toolchain-missing"
             )
         document = play.document()
+        given = delivery(
+            play.vault_password_file,
+            play.extra_vars_files,
+            play.toolchain / "bin" / "ansible",
+            environment.for_play(play, ""),
+        )
+        self._redactor.add(given.secrets)
         if self._redactor.holds(json.dumps(document, ensure_ascii=False)):
             raise UpgraderError(f"play {play.name!r} would carry a secret in its arguments", reason="secret-in-play")
         volatile.sweep_memory()
@@ -72,11 +81,11 @@ class AnsibleRunner:
         }
         durable.write_json(folder / REQUEST, request)
         durable.failpoint("play.requested")
-        process = self._start(play, folder, ident)
+        process = self._start(play, folder, ident, given)
         fault = _follow(process, folder, on_event, cancelled)
         return self._collect(play, folder, ident, process.returncode, fault)
 
-    def _start(self, play: Play, folder: Path, ident: str) -> subprocess.Popen[bytes]:
+    def _start(self, play: Play, folder: Path, ident: str, given: Delivery) -> subprocess.Popen[bytes]:
         log = os.open(folder / "process.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             process = subprocess.Popen(
@@ -93,7 +102,8 @@ class AnsibleRunner:
             os.close(log)
         assert process.stdin is not None  # noqa: S101 - for the type checker
         with suppress(BrokenPipeError):
-            process.stdin.write(json.dumps(sorted(self._redactor.secrets)).encode())
+            told = {"secrets": sorted(self._redactor.secrets), "given": given.document()}
+            process.stdin.write(json.dumps(told).encode())
         with suppress(BrokenPipeError):
             process.stdin.close()
         return process

@@ -1,7 +1,8 @@
 """The process of one play: `python -m upgrader.runner.play FOLDER`.
 
 It is a process of its own so that it can outlive whoever started it: it inherits the attempt's lock, listens to
-Ansible to the end, and leaves a durable result. Secrets to take out come on its standard input, never by file.
+Ansible to the end, and leaves a durable result. Secrets, those to take out and those that Ansible needs, come on its
+standard input, never by file.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import shlex
 import signal
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +24,8 @@ from upgrader.redact import RedactedStream, Redactor
 from upgrader.runner import environment, volatile
 from upgrader.runner.base import Play, PlayResult, PlayStatus
 from upgrader.runner.events import RESULT, Account
+from upgrader.secret_sources.delivery import received
+from upgrader.secret_sources.identities import site_of
 
 REQUEST = "play.json"
 EXTRA_VARS = "extra_vars.json"
@@ -29,16 +33,22 @@ PATIENCE_SECONDS = 900.0
 """How long tasks that were running when the play ended or was canceled may take to come to their end."""
 
 
-def arguments(play: Play, folder: Path) -> str:
-    """The part of the command line that ansible-runner has no parameter for, as one shell-quoted string."""
+def arguments(
+    play: Play, folder: Path, *, words: Sequence[str] = (), replaced: Mapping[Path, Path] | None = None
+) -> str:
+    """The part of the command line that ansible-runner has no parameter for, as one shell-quoted string.
+
+    `words` are options that open encrypted files, in place of the play's own; `replaced`: file → file to give for it.
+    """
     parts: list[str] = []
     for file in play.extra_vars_files:
-        parts += ["-e", f"@{file}"]
+        parts += ["-e", f"@{(replaced or {}).get(file, file)}"]
     if play.extra_vars:
         # after the files, so that a value given by the program wins over the operator's
         parts += ["-e", f"@{folder / EXTRA_VARS}"]
-    if play.vault_password_file is not None:
+    if play.vault_password_file is not None and site_of(play.vault_password_file) is None:
         parts += ["--vault-password-file", str(play.vault_password_file)]
+    parts += words
     if play.check:
         parts.append("--check")
     return shlex.join(parts)
@@ -75,7 +85,7 @@ def _first_child() -> int | None:
     return int(children[0]) if children else None
 
 
-def _drive(play: Play, folder: Path, scratch: Path, account: Account, cancel: _Cancel) -> Any:
+def _drive(play: Play, folder: Path, scratch: Path, account: Account, cancel: _Cancel, words: str) -> Any:
     import ansible_runner
 
     place = folder / "cwd"
@@ -97,7 +107,7 @@ def _drive(play: Play, folder: Path, scratch: Path, account: Account, cancel: _C
         tags=",".join(play.tags) or None,
         skip_tags=",".join(play.skip_tags) or None,
         forks=play.forks,
-        cmdline=arguments(play, folder) or None,
+        cmdline=words or None,
         envvars=environment.in_folder(scratch),
         suppress_env_files=True,
         suppress_output_file=True,
@@ -126,8 +136,17 @@ def _await_rest(ident: str, patience: float) -> int:
     return processes.await_gone(rest, patience=patience)[0]
 
 
-def perform(folder: Path, request: dict[str, Any], secrets: list[str], cancel: _Cancel) -> PlayResult:
-    """Run the play of `folder` to its end. Every trouble becomes part of the result."""
+def perform(
+    folder: Path,
+    request: dict[str, Any],
+    secrets: list[str],
+    cancel: _Cancel,
+    given: Mapping[str, Any] | None = None,
+) -> PlayResult:
+    """Run the play of `folder` to its end. Every trouble becomes part of the result.
+
+    `given` is what opens the site's files (`secret_sources.delivery`).
+    """
     play = Play.from_document(request["play"])
     ident = str(request["ident"])
     redactor = Redactor(secrets)
@@ -139,7 +158,9 @@ def perform(folder: Path, request: dict[str, Any], secrets: list[str], cancel: _
     lock = -1
     try:
         scratch, lock = volatile.create(folder, ident)
-        runner = _drive(play, folder, scratch, account, cancel)
+        with received(given or {}, scratch) as (words, replaced):
+            options = arguments(play, folder, words=words, replaced=replaced)
+            runner = _drive(play, folder, scratch, account, cancel, options)
         rc = runner.rc
         status = "canceled" if cancel.done else "successful" if runner.status == "successful" else "failed"
     except Exception as trouble:
@@ -156,7 +177,8 @@ def perform(folder: Path, request: dict[str, Any], secrets: list[str], cancel: _
 def main() -> int:
     """Exit code 0: a result was written, whatever it says."""
     folder = Path(sys.argv[1])
-    secrets = [str(item) for item in json.loads(sys.stdin.read() or "[]")]
+    told = json.loads(sys.stdin.read() or "{}")
+    secrets = [str(item) for item in told.get("secrets", ())]
     stream = RedactedStream(sys.stderr.write, Redactor(secrets))
     sys.stdout = sys.stderr = stream
     request = durable.read_json(folder / REQUEST)
@@ -167,7 +189,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, cancel.ask)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    result = perform(folder, dict(request.document), secrets, cancel)
+    result = perform(folder, dict(request.document), secrets, cancel, told.get("given"))
     durable.write_json(folder / RESULT, {**result.document(), "ident": request.document["ident"]})
     durable.failpoint("play.result")
     return 0

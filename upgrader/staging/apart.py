@@ -16,6 +16,7 @@ from upgrader.config import Site
 from upgrader.errors import ConfigError, EnvironmentMissingError, RefusedError
 from upgrader.kolla.toolchain import Toolchain, environment
 from upgrader.model import CloudFacts
+from upgrader.secret_sources.identities import vault_words
 from upgrader.staging.settings import ADDRESSES
 
 UNTOUCHED = "Nothing was changed, neither here nor on staging."
@@ -114,13 +115,13 @@ def reached(toolchain: Toolchain, inventory: Path, vault_password_file: Path | N
     Raises ConfigError when the inventory cannot be read, EnvironmentMissingError without the program.
     """
     command = [str(toolchain.ansible_inventory), "--inventory", str(inventory), "--list"]
-    command += ["--vault-password-file", str(vault_password_file)] if vault_password_file else []
     variables = environment(toolchain, ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="1")
     try:
-        run = subprocess.run(
-            command, env=variables, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, check=False,
-            timeout=_TIMEOUT,
-        )  # fmt: skip
+        with vault_words(vault_password_file) as words:
+            run = subprocess.run(
+                [*command, *words], env=variables, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, check=False,
+                timeout=_TIMEOUT,
+            )  # fmt: skip
         listed = json.loads(run.stdout) if not run.returncode else None
     except (subprocess.TimeoutExpired, ValueError):
         listed = None
