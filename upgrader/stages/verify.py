@@ -19,11 +19,12 @@ from upgrader.kolla.inventory import Inventory
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts, Code, Finding
 from upgrader.probes.agents import COVERED, SILENT, Expected, agents
+from upgrader.probes.base import good, unread
 from upgrader.probes.containers import PASSING, containers, missing, restarted
 from upgrader.probes.galera import ID as GALERA
 from upgrader.probes.galera import galera
 from upgrader.probes.heads import heads
-from upgrader.probes.logs_rate import logs_rate
+from upgrader.probes.logs_rate import UNREAD, logs_rate
 from upgrader.probes.services import judge_services
 from upgrader.probes.verify import Look, look
 from upgrader.smoke.ask import Tried, runs_of, try_out
@@ -33,7 +34,7 @@ from upgrader.stages.base import Inconclusive, StageContext
 from upgrader.stages.common import inventory_of, keep
 from upgrader.verify_rules import OFF
 
-UNREADABLE = "heads-unreadable"
+OFF_LOGS = good("errors", "the site does not ask for it ([verify] logs)")
 SETTLING = PASSING | {SILENT, GALERA, "backend-dead", "backend-down", "rabbitmq-node-down", "vip-no-owner"}
 """Findings that are waited for: they may come right by themselves while services start."""
 _PAUSE = 5.0
@@ -66,15 +67,9 @@ def check(ctx: StageContext, release: str, left: Mapping[str, str] | None = None
         _verdict(ctx, judge_trial(tried, ask.roles(seen.facts)), "the cloud does not work as it should")
         evidence.extend(_told(ctx, tried, seen))
     with ctx.step("errors in the services' logs") as evidence:
-        if not ctx.site.verify.logs:
-            evidence.append("the site does not ask for it ([verify] logs)")
-        elif ask.times.began is None:
-            evidence.append("not compared: no attempt says when the hop began to change the cloud")
-        else:
-            rules = ctx.site.verify
-            found = logs_rate(tried.counted, least=rules.error_count, factor=rules.error_factor)
-            ctx.findings.extend(found)
-            evidence.extend(finding.message for finding in found)
+        found = _errors(ctx, tried, ask.times)
+        ctx.findings.extend(found)
+        evidence.extend(finding.message for finding in found or (OFF_LOGS,))
     return seen.facts
 
 
@@ -186,6 +181,16 @@ def _overdue(finding: Finding) -> Finding:
     if finding.id != "container-starting":
         return finding
     return finding.model_copy(update={"code": Code.FAILURE, "unknown": True})
+
+
+def _errors(ctx: StageContext, tried: Tried, times: Times) -> tuple[Finding, ...]:
+    rules = ctx.site.verify
+    if not rules.logs:
+        return ()
+    if times.began is None:
+        words = "no attempt says when the hop began to change the cloud"
+        return (unread(Code.WARNING, UNREAD, "errors in the logs were not compared", words),)
+    return logs_rate(tried.counted, least=rules.error_count, factor=rules.error_factor)
 
 
 def _told(ctx: StageContext, tried: Tried, seen: Look) -> list[str]:
