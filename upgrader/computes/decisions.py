@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, cast
 
 from upgrader.computes.port import Agent, ComputeService, Drained, Instance, Left, Switched, Trial, TrialStep
@@ -18,9 +18,10 @@ class Names:
         self, hosts: Sequence[str], told: Mapping[str, Sequence[str]] | None = None, known: Collection[str] = ()
     ) -> None:
         self._nova = named(hosts, told or {}, known)
-        self._inventory = {name: host for host, name in self._nova.items()}
+        self._inventory = {name: host for host, name in self._nova.items() if name}
 
     def nova(self, host: str) -> str:
+        """Empty where another host has the name that this one seems to have."""
         return self._nova.get(host, host)
 
     def inventory(self, name: str) -> str:
@@ -31,7 +32,8 @@ class Names:
 def named(hosts: Sequence[str], told: Mapping[str, Sequence[str]], known: Collection[str]) -> dict[str, str]:
     """Inventory name → Nova's. `told`: the machine's name, and what its nova.conf sets, if anything; `known`: services.
 
-    Two hosts never share a name: one that says its own keeps it before one that only looks like it.
+    Two hosts never share a name: one that says its own keeps it before one that only looks like it, which is left
+    with none ("") then.
     """
     found: dict[str, str] = {}
     for host in hosts:
@@ -43,8 +45,9 @@ def named(hosts: Sequence[str], told: Mapping[str, Sequence[str]], known: Collec
     taken = set(found.values())
     for host in hosts:
         if host not in found:
-            choices = [host, host.partition(".")[0]]
-            found[host] = next((name for name in choices if name in known and name not in taken), host)
+            choices = [name for name in (host, host.partition(".")[0]) if name not in taken]
+            found[host] = next((name for name in choices if name in known), choices[0] if choices else "")
+            taken.add(found[host])
     return found
 
 
@@ -92,9 +95,11 @@ def instances(said: Mapping[str, Any], names: Names) -> tuple[Instance, ...]:
     return tuple(sorted(found, key=lambda item: (item.host, item.name, item.id)))
 
 
-def switched(said: Mapping[str, Any], names: Names) -> tuple[Switched, ...]:
-    rows: Iterable[Sequence[str]] = said["switched"]
-    return tuple(Switched(names.inventory(name) or name, cast(How, how), reason) for name, how, reason in rows)
+def switched(said: Mapping[str, Any], hosts: Sequence[str]) -> tuple[Switched, ...]:
+    """The answers come in the order of the hosts that were asked for."""
+    rows: Sequence[Sequence[str]] = said["switched"]
+    found = zip(hosts, rows, strict=True)
+    return tuple(Switched(host, cast(How, how), reason) for host, (_, how, reason) in found)
 
 
 def agents(said: Mapping[str, Any], names: Names, hosts: Collection[str]) -> tuple[Agent, ...]:

@@ -84,6 +84,7 @@ class NovaComputes:
         self._hosts = _first_group(inventory, _COMPUTE_GROUPS)
         self._told: dict[str, list[str]] | None = None
         self._names: Names | None = None
+        self.stretch_seconds: float = STRETCH_SECONDS
         self.trouble = ""
         """Why the last answer of `services` lacks versions or hypervisors; empty when it does not."""
 
@@ -96,7 +97,7 @@ class NovaComputes:
     def instances(self, hosts: Sequence[str]) -> tuple[Instance, ...]:
         """See Computes.instances."""
         names = self._known()
-        said = self._ask("instances", hosts=[names.nova(host) for host in hosts])
+        said = self._ask("instances", hosts=[_sure(names, host) for host in hosts])
         return decisions.instances(said, names)
 
     def agents(self, hosts: Sequence[str]) -> tuple[Agent, ...]:
@@ -110,7 +111,7 @@ class NovaComputes:
         """See Computes.disable."""
         names = self._known()
         said = self._ask("disable", hosts=[names.nova(host) for host in hosts], reason=reason)
-        return decisions.switched(said, names)
+        return decisions.switched(said, hosts)
 
     def enable(self, hosts: Sequence[str]) -> tuple[Switched, ...]:
         """See Computes.enable."""
@@ -118,7 +119,7 @@ class NovaComputes:
             self._services(self._last, _never)
         names = self._known()
         said = self._ask("enable", self._last, _never, hosts=[names.nova(host) for host in hosts])
-        return decisions.switched(said, names)
+        return decisions.switched(said, hosts)
 
     # ------------------------------------------------------------ long work
 
@@ -130,13 +131,16 @@ class NovaComputes:
         moved: list[Sequence[str]] = []
         stopped: Literal["", "budget", "canceled", "trouble"] = ""
         words = ""
-        asked: dict[str, Any] = {"host": names.nova(host), "targets": [names.nova(name) for name in targets]}
+        asked: dict[str, Any] = {
+            "host": _sure(names, host),
+            "targets": [_sure(names, name) for name in targets],
+        }
         while not said.get("ended"):
             rest = budget_seconds - (self._clock() - began)
             stopped = "canceled" if cancelled() else "budget" if rest <= 0 else ""
             if stopped:
                 break
-            seconds = min(STRETCH_SECONDS, rest)
+            seconds = min(self.stretch_seconds, rest)
             try:
                 said = self._ask("drain", None, cancelled, **asked, seconds=seconds, state=said.get("state"))
             except ComputesStopped:
@@ -159,7 +163,7 @@ class NovaComputes:
     def trial(self, host: str, other: str = "") -> Trial:
         """See Computes.trial."""
         names = self._known()
-        asked: dict[str, Any] = {"host": names.nova(host), "other": names.nova(other) if other else ""}
+        asked: dict[str, Any] = {"host": _sure(names, host), "other": _sure(names, other) if other else ""}
         said: dict[str, Any] = {}
         trouble = ""
         while not said.get("ended"):
@@ -169,7 +173,7 @@ class NovaComputes:
                     said = self._ask("trial", self._last, _never, **asked, finish=True, seconds=ENDING_SECONDS,
                                      state=said.get("state"))  # fmt: skip
                 else:
-                    said = self._ask("trial", **asked, seconds=STRETCH_SECONDS, state=said.get("state"))
+                    said = self._ask("trial", **asked, seconds=self.stretch_seconds, state=said.get("state"))
             except ComputesError as error:
                 if trouble:  # it could not be cleared away either: the next trial's first step does that
                     left = (*said.get("left", ()), "what the trial made: Nova could not be asked to remove it")
@@ -240,6 +244,16 @@ class NovaComputes:
 
 def _never() -> bool:
     return False
+
+
+def _sure(names: Names, host: str) -> str:
+    """Nova's name of a host. Raises ComputesError where it is another's."""
+    name = names.nova(host)
+    if not name:
+        raise _error(
+            f"by what name Nova knows {host} cannot be told", ["it did not say, and another host has its name"]
+        )
+    return name
 
 
 def _first_group(inventory: HasHosts, groups: Sequence[str]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 
 _FOLDER = Path(__file__).parent / "inside"
 _PACKAGES = ("upgrader", "upgrader.computes", "upgrader.computes.inside")
-_MODULES = ("judge", "cloud", "services", "drain", "trial", "main")
+_MODULES = ("judge", "records", "cloud", "services", "drain", "trial", "main")
 """In the order of their imports."""
 _LOADER = """\
 import base64, json, sys, types, zlib

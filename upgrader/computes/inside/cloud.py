@@ -14,7 +14,9 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Optional, TypeVar
+
+from upgrader.computes.inside import records
 
 CONF = "/etc/nova/nova.conf"
 SECTION = "keystone_authtoken"
@@ -24,6 +26,9 @@ MICROVERSION = "2.84"
 TIMEOUT = 30
 PATIENCE = 60.0
 """Seconds to go on asking while an API, or the load balancer before it, says that it is not there yet."""
+_VERSIONS = {"image": "/v2", "network": "/v2.0"}
+"""What the catalogue leaves out of these URLs."""
+_Answer = TypeVar("_Answer")
 NOT_YET = (0, 500, 502, 503, 504)
 
 
@@ -50,30 +55,34 @@ def settings(path: str) -> configparser.RawConfigParser:
 class Cloud:
     """One sign-in. Every question raises Refused with the API's own words."""
 
-    def __init__(
-        self, conf: str = CONF, patience: float = PATIENCE, pause: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, conf: str = CONF, patience: float = PATIENCE) -> None:
         self.settings = settings(conf)
-        self.pause = pause
         self._patience = patience
-        self._opener = self._open()
+        self._openers: dict[bool, urllib.request.OpenerDirector] = {}
         self._token = ""
         self._catalogue: list[dict[str, Any]] = []
         self.project = self.user = ""
         self._sign_in()
 
+    def pause(self, seconds: float) -> None:
+        time.sleep(seconds)
+
     def option(self, name: str, section: str = SECTION) -> str:
         return (self.settings.get(section, name, fallback="") or "").strip()
 
-    def _open(self) -> urllib.request.OpenerDirector:
+    def _opener(self, secure: bool) -> urllib.request.OpenerDirector:
+        if secure not in self._openers:
+            # the API is inside; a container's proxy settings are for outside
+            handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+            if secure:
+                handlers.append(urllib.request.HTTPSHandler(context=self._context()))
+            self._openers[secure] = urllib.request.build_opener(*handlers)
+        return self._openers[secure]
+
+    def _context(self) -> ssl.SSLContext:
         if self.option("insecure").lower() in ("true", "1", "yes", "on"):
-            context = ssl._create_unverified_context()  # noqa: S323 - as this Nova itself is told to
-        else:
-            context = ssl.create_default_context(cafile=self.option("cafile") or None)
-        # the API is inside; a container's proxy settings are for outside
-        return urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-        )
+            return ssl._create_unverified_context()  # noqa: S323 - as this Nova itself is told to
+        return ssl.create_default_context(cafile=self.option("cafile") or None)
 
     def _sign_in(self) -> None:
         base = self.option("auth_url").rstrip("/")
@@ -83,7 +92,7 @@ class Cloud:
         user = {"name": self.option("username"), "domain": self._domain("user"), "password": self.option("password")}
         scope = {"project": {"name": self.option("project_name"), "domain": self._domain("project")}}
         body = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}}
-        _, headers, said = self._patiently("POST", base + "/v3/auth/tokens", body, {})
+        headers, said = self._patiently(lambda: self._call("POST", base + "/v3/auth/tokens", body, {}))
         token = said.get("token", {}) if isinstance(said, dict) else {}
         self._token = headers.get("X-Subject-Token", "")
         self._catalogue = token.get("catalog", [])
@@ -93,6 +102,10 @@ class Cloud:
     def _domain(self, kind: str) -> dict[str, str]:
         name = self.option(f"{kind}_domain_name")
         return {"name": name} if name else {"id": self.option(f"{kind}_domain_id") or "default"}
+
+    def versions(self) -> dict[str, int]:
+        """See records.versions."""
+        return records.versions(self.option("connection", "api_database"), self.option("connection", "database"))
 
     def endpoint(self, kind: str) -> str:
         """Internal URL of a service of this type, without a slash at its end; empty when there is none."""
@@ -111,7 +124,7 @@ class Cloud:
 
     def get(self, kind: str, path: str, /, **query: str) -> Any:
         """Asked again while the API is not there yet: a question changes nothing."""
-        return self._patiently("GET", self._url(kind, path, query), None, self._headers(kind))[2]
+        return self._patiently(lambda: self.ask("GET", kind, path, query))
 
     def found(self, kind: str, path: str) -> Any:
         """Like get; None for what is not there."""
@@ -134,49 +147,49 @@ class Cloud:
             parts = urllib.parse.urlsplit(more[0])
             said = self.get("compute", path, **dict(urllib.parse.parse_qsl(parts.query)))
 
-    def send(self, method: str, kind: str, path: str, body: Any = None, data: bytes | None = None) -> Any:
+    def send(self, method: str, kind: str, path: str, body: Any = None, data: Optional[bytes] = None) -> Any:
         """A change, tried once: whether a change without an answer happened is found out by looking."""
-        headers = self._headers(kind)
-        if data is not None:
-            headers["Content-Type"] = "application/octet-stream"
-        return self._call(method, self._url(kind, path), body, headers, data)[2]
+        return self.ask(method, kind, path, {}, body, data)
 
-    def _url(self, kind: str, path: str, query: dict[str, str] | None = None) -> str:
+    def ask(
+        self, method: str, kind: str, path: str, query: dict[str, str], body: Any = None, data: Optional[bytes] = None
+    ) -> Any:
+        """One exchange with the API of type `kind`: the decoded answer."""
         base = self.endpoint(kind)
         if not base:
             raise Refused(501, f"the catalogue has no internal endpoint of type {kind}")
-        if kind in ("image", "network"):
-            version = "/v2" if kind == "image" else "/v2.0"
-            base = base if base.endswith(version) else base + version
-        return base + path + ("?" + urllib.parse.urlencode(query) if query else "")
-
-    def _headers(self, kind: str) -> dict[str, str]:
+        version = _VERSIONS.get(kind, "")
+        base = base if base.endswith(version) else base + version
         headers = {"X-Auth-Token": self._token}
         if kind == "compute":
             headers["OpenStack-API-Version"] = f"compute {MICROVERSION}"
-        return headers
+        if data is not None:
+            headers["Content-Type"] = "application/octet-stream"
+        url = base + path + ("?" + urllib.parse.urlencode(query) if query else "")
+        return self._call(method, url, body, headers, data)[1]
 
-    def _patiently(self, method: str, url: str, body: Any, headers: dict[str, str]) -> tuple[int, Any, Any]:
+    def _patiently(self, call: Callable[[], _Answer]) -> _Answer:
         ends = time.monotonic() + self._patience
         while True:
             try:
-                return self._call(method, url, body, headers)
+                return call()
             except Refused as refused:
                 if refused.status not in NOT_YET or time.monotonic() >= ends:
                     raise
             self.pause(2)
 
     def _call(
-        self, method: str, url: str, body: Any, headers: dict[str, str], data: bytes | None = None
-    ) -> tuple[int, Any, Any]:
+        self, method: str, url: str, body: Any, headers: dict[str, str], data: Optional[bytes] = None
+    ) -> tuple[Any, Any]:
+        """Headers and decoded body."""
         if not url.startswith(("http:", "https:")):
             raise Refused(0, "the URL of an API is not one of HTTP")
         sent = data if data is not None else None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, sent, {"Content-Type": "application/json", **headers}, method=method)  # noqa: S310 - checked above
         request.add_header("Accept", "application/json")
         try:
-            with self._opener.open(request, timeout=TIMEOUT) as reply:
-                return reply.status, reply.headers, _decoded(reply.read())
+            with self._opener(url.startswith("https:")).open(request, timeout=TIMEOUT) as reply:
+                return reply.headers, _decoded(reply.read())
         except urllib.error.HTTPError as error:
             raise Refused(error.code, f"HTTP {error.code}: {_words(error)}") from None
         except (OSError, ValueError) as error:  # no connection, no TLS, not HTTP

@@ -54,8 +54,7 @@ class _Drain:
         for gone in [name for name in self.going if name not in self.here]:
             self._arrived(gone)
         for name in [name for name in self.going if not busy(self.here[name])]:
-            self.going.pop(name)
-            self.words[name] = why_it_stayed(self.cloud, name)
+            self._stayed(name, self.going.pop(name), why_it_stayed(self.cloud, name))
         doing = [server for server in self.here.values() if busy(server)]
         if any(server["id"] in self.going or server.get("status") == "MIGRATING" for server in doing):
             return False
@@ -71,6 +70,10 @@ class _Drain:
         if server is not None:  # else it was deleted meanwhile
             self.moved.append([name, server["server"].get("OS-EXT-SRV-ATTR:host") or ""])
 
+    def _stayed(self, name: str, target: str, words: str) -> None:
+        said = f"to {target}: {words}" if target else words
+        self.words[name] = "; ".join(filter(None, [self.words.get(name), said]))[:600]
+
     def _start(self) -> bool:
         """Begin one migration; False when there is none left to begin."""
         for name, server in sorted(self.here.items(), key=lambda item: str(item[1].get("name"))):
@@ -84,8 +87,8 @@ class _Drain:
             try:
                 self.cloud.send("POST", "compute", f"/servers/{name}/action", body)
             except Refused as refused:
-                self.words[name] = refused.words
                 if refused.status:
+                    self._stayed(name, target, refused.words)
                     continue
             self.going[name] = target  # also without an answer: it may have begun
             return True

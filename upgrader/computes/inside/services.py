@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import urllib.parse
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,8 +9,6 @@ from upgrader.computes.inside.cloud import Cloud, Refused
 from upgrader.computes.inside.judge import marked, reason_of, row
 
 BINARY = "nova-compute"
-NO_CELL = "00000000-0000-0000-0000-000000000000"
-"""UUID of cell 0, in which nothing runs (openstack/nova@33.0.2:nova/objects/cell_mapping.py)."""
 
 
 def services(cloud: Cloud) -> dict[str, Any]:
@@ -25,7 +21,7 @@ def services(cloud: Cloud) -> dict[str, Any]:
         types = {}
         trouble.append(f"hypervisors: {refused.words}")
     try:
-        numbers = versions(cloud)
+        numbers = cloud.versions()
     except Exception as error:  # whatever SQLAlchemy and its driver raise; their words may hold the URL
         numbers = {}
         trouble.append(f"versions: {type(error).__name__}")
@@ -52,41 +48,6 @@ def hypervisors(cloud: Cloud) -> dict[str, str]:
     """Host → type of its hypervisor."""
     rows = cloud.listed("/os-hypervisors/detail", "hypervisors")
     return {item.get("service", {}).get("host", ""): str(item.get("hypervisor_type") or "") for item in rows}
-
-
-def versions(cloud: Cloud) -> dict[str, int]:
-    """Host → SERVICE_VERSION, from the records of every cell: the API does not tell. Raises what SQLAlchemy raises."""
-    sql = importlib.import_module("sqlalchemy")  # in every image of Nova's, and in no need here
-
-    def rows(url: str, question: str) -> list[Any]:
-        engine = sql.create_engine(url, poolclass=sql.pool.NullPool)
-        with engine.connect() as connection:
-            return list(connection.execute(sql.text(question)))
-
-    own = cloud.option("connection", "database")
-    cells = rows(
-        cloud.option("connection", "api_database"),
-        f"SELECT database_connection FROM cell_mappings WHERE uuid <> '{NO_CELL}'",  # noqa: S608 - a constant
-    )
-    found: dict[str, int] = {}
-    for (template,) in cells:
-        # openstack/nova@33.0.2:nova/objects/service.py, set_min_version; `binary` is a word of SQL
-        question = f"SELECT host, version FROM services WHERE deleted = 0 AND `binary` = '{BINARY}'"  # noqa: S608
-        for host, version in rows(cell_url(str(template), own), question):
-            found[str(host)] = int(version or 0)
-    return found
-
-
-def cell_url(template: str, own: str) -> str:
-    """A cell's connection, its placeholders filled from nova.conf's (openstack/nova@33.0.2:
-    nova/objects/cell_mapping.py, _format_url)."""
-    if "{" not in template:
-        return template
-    parts = urllib.parse.urlparse(own)
-    return template.format(
-        username=parts.username, password=parts.password, hostname=parts.hostname, port=parts.port,
-        scheme=parts.scheme, query=parts.query, fragment=parts.fragment, path=parts.path.lstrip("/"),
-    )  # fmt: skip
 
 
 # ---------------------------------------------------------------- switching
