@@ -174,6 +174,9 @@ def test_a_version_that_cannot_follow_blocks_with_the_detour() -> None:
     plans, findings = along("2023.1", "2024.1", running(facts("3.11.2")))
     assert plans[0].allowed == "no" and "3.11.18 or newer" in plans[0].allowed_why
     assert findings[0].id == VERSION_FINDING and findings[0].blocks and findings[0].hop == "2023.1→2023.2"
+    assert findings[0].fix[0] == (
+        "on 2023.1: pull its newest …/rabbitmq, then kolla-ansible upgrade --tags rabbitmq (3.11.18 or newer)"
+    )
     stuck, (found, *_) = along("2023.2", "2024.1", running(facts("3.11.20")))
     assert stuck[0].allowed == "no" and found.evidence == "observed.rabbitmq.version = 3.11.20"
     hop = GRAPH.hop("2023.2", "2024.1")
@@ -182,6 +185,27 @@ def test_a_version_that_cannot_follow_blocks_with_the_detour() -> None:
         "on 2023.2: set rabbitmq_image to …/rabbitmq, then kolla-ansible upgrade --tags rabbitmq (3.12)",
         'images of your own with another RabbitMQ: rabbitmq_version_2024_1 = "VERSION" in [answers]',
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "version", "image", "fix"),
+    [
+        ("2024.2", "4.1.4", "", "for 2025.1: set rabbitmq_image to …/rabbitmq-4-1 (4.1)"),
+        ("2025.1", "4.1.4", "own/rabbitmq-4-1", "take rabbitmq_image out for 2025.2: its own image holds 4.1"),
+    ],
+)
+def test_a_broker_that_went_ahead_is_told_the_image_that_may_follow(source, version, image, fix) -> None:
+    target = GRAPH.next_hop(source).target
+    _, (found, *_) = along(source, target, running(facts(version)), rabbitmq_image=image or None)
+    assert found.id == VERSION_FINDING and found.fix[0] == fix
+
+
+@pytest.mark.parametrize("source", [hop.source for hop in HOPS])
+def test_no_hop_between_neighbours_needs_two_steps_of_the_broker(source) -> None:
+    """From the newest patch of the source's own image the target's own image is one step that both sides allow."""
+    hop = GRAPH.next_hop(source)
+    before, after = next(iter(images(GRAPH, source))), next(iter(images(GRAPH, hop.target)))
+    assert step(GRAPH, hop.target, f"{before}.99", after).allowed == "yes"
 
 
 def test_who_builds_images_says_what_rabbitmq_they_hold() -> None:

@@ -306,6 +306,7 @@ def _version_finding(graph: ReleaseGraph, hop: Hop, made: BrokerPlan) -> Finding
     unknown = made.allowed == "unknown"
     words = "may not follow" if not unknown else "cannot be judged to follow"
     over = () if unknown else detours(graph, hop, made.before, made.after)
+    others = () if unknown else reachable(graph, hop, made.before)
     return Finding(
         id=VERSION_FINDING,
         code=Code.FAILURE,
@@ -315,7 +316,9 @@ def _version_finding(graph: ReleaseGraph, hop: Hop, made: BrokerPlan) -> Finding
         why="the role's check stops the upgrade in its middle, when other services are on the new release already",
         evidence=f"observed.rabbitmq.version = {made.before}" if made.before else "RabbitMQ told no version",
         fix=(
+            *(_other_image(graph, hop, version) for version in others),
             *(_detour(graph, hop, between) for between in over),
+            *(_newest_patch(graph, hop, made) if not unknown else ()),
             f'images of your own with another RabbitMQ: {own_image_answer(hop.target)} = "VERSION" in [answers]',
         ),
         unknown=unknown,
@@ -326,6 +329,24 @@ def _version_finding(graph: ReleaseGraph, hop: Hop, made: BrokerPlan) -> Finding
 def _detour(graph: ReleaseGraph, hop: Hop, between: str) -> str:
     image = images(graph, hop.source)[between]
     return f"on {hop.source}: set rabbitmq_image to …/{image}, then kolla-ansible upgrade --tags rabbitmq ({between})"
+
+
+def _other_image(graph: ReleaseGraph, hop: Hop, version: str) -> str:
+    """An image of the target that may follow what runs, where another was meant to."""
+    image = images(graph, hop.target)[version]
+    if image == ROLE:
+        return f"take rabbitmq_image out for {hop.target}: its own image holds {version}"
+    return f"for {hop.target}: set rabbitmq_image to …/{image} ({version})"
+
+
+def _newest_patch(graph: ReleaseGraph, hop: Hop, made: BrokerPlan) -> Iterator[str]:
+    """The series that runs is right, its patch is too old: the source's own newest image first."""
+    rule = next((found for found in graph.rabbitmq.upstream_rules if found.version == made.after), None)
+    floor = next((one for one in rule.oldest if series(one) == series(made.before)), "") if rule else ""
+    image = images(graph, hop.source).get(series(made.before))
+    if floor and image and len(numbers(made.before)) > 2 and numbers(made.before) < numbers(floor):
+        newest = f"pull its newest …/{image}, then kolla-ansible upgrade --tags rabbitmq ({floor} or newer)"
+        yield f"on {hop.source}: {newest}"
 
 
 def _migration_finding(graph: ReleaseGraph, hop: Hop, made: BrokerPlan) -> Finding:
