@@ -15,6 +15,7 @@ from upgrader.facts.host import host_facts
 from upgrader.facts.parse import sections
 from upgrader.facts.records import observed_records
 from upgrader.facts.server import galera_facts
+from upgrader.sandbox import nova
 from upgrader.sandbox.create import create_sandbox, set_clock, set_system
 from upgrader.sandbox.faults import damage_answer, damage_container
 
@@ -45,9 +46,9 @@ def test_a_cloud_in_good_order(cloud: Path) -> None:
     seen = records(cloud)
     assert set(seen) == {"cinder", "heat", "neutron", "nova"}
     assert {name: part.error for name, part in seen.items() if part.error} == {}
-    nova = seen["nova"]
-    assert (nova.services_down, nova.unmigrated, nova.computes) == ((), (), ("cmp1",))
-    assert (nova.hypervisors, nova.oldest_service_version) == (("qemu",), 67)
+    told = seen["nova"]
+    assert (told.services_down, told.unmigrated, told.computes) == ((), (), ("cmp1",))
+    assert (told.hypervisors, told.oldest_service_version) == (("qemu",), 67)
     assert seen["cinder"].backends == ("lvm-1",)
     assert "L3 agent" in seen["neutron"].agent_types
 
@@ -113,3 +114,17 @@ def test_images_and_volumes_are_listed(cloud: Path) -> None:
     assert "sandbox/kolla/keystone:2024.1-debian-bookworm" in images
     volumes = engine(cloud, "ctl1", "volume", "ls", "--format", "{{.Name}}").stdout.decode().split()
     assert set(volumes) >= {"keystone_fernet_tokens", "mariadb"}
+
+
+def test_a_compute_that_was_left_disabled_is_told_with_whose_reason(tmp_path: Path) -> None:
+    root = tmp_path / "cloud"
+    create_sandbox(root, "2025.1", (1, 2, 0), services=("glance", "placement", "nova", "neutron"))
+    with nova.opened(str(root)) as state:
+        state["services"] = {
+            "cmp1": {"disabled": True, "reason": "upgrader: 2024.2 to 2025.1"},
+            "cmp2": {"disabled": True, "reason": "broken disk"},
+        }
+    seen = records(root)["nova"]
+    assert seen.left_disabled == ("cmp1: nova-compute",)
+    assert seen.services_disabled == ("cmp1: nova-compute", "cmp2: nova-compute")
+    assert {"cmp1: nova-compute: 68", "ctl1: nova-scheduler: 68"} <= set(seen.versions)

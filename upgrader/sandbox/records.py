@@ -41,7 +41,7 @@ def answer(root: str, question: Iterable[str]) -> Iterator[str]:
     """Lines of the answer to the tagged question. Raises SqlError with the line of a part that is to fail."""
     planted: dict[str, Any] = (store.read_if_there(f"{root}/{OVERRIDES}") or {}).get("records", {}).get("", {})
     known = set(schemas.schemas(root))
-    services = _services(root)
+    services, switched = _services(root), _switched(root)
     yield from (f"@database\t{name}" for name in DATABASES if name in known)
     # the tag was line 1 and has been read
     for number, line in enumerate(question, 2):
@@ -57,13 +57,32 @@ def answer(root: str, question: Iterable[str]) -> Iterator[str]:
             yield f"@lacks\t{name} {name.partition('.')[0]}.all.columns"
             continue
         else:
-            rows = _rows(name, services)
+            rows = _disabled(name, services, switched) or _rows(name, services)
         yield from (f"{name}\t{row}" for row in rows)
         yield f"@read\t{name}"
 
 
 _Service = tuple[str, str, bool, str]
 """Container, host, whether it runs, the release of its image."""
+
+
+def _switched(root: str) -> dict[str, dict[str, Any]]:
+    """Nova's own word on its computes, by the name it has for a host: see nova.py."""
+    found: dict[str, dict[str, Any]] = (store.read_if_there(f"{root}/nova.json") or {}).get("services", {})
+    return found
+
+
+def _disabled(name: str, services: list[_Service], switched: dict[str, dict[str, Any]]) -> list[str]:
+    if name not in ("nova.services_disabled", "nova.left_disabled"):
+        return []
+    computes = {host for container, host, _, _ in services if container == "nova_compute"}
+    return [
+        f"{host}: nova-compute"
+        for host, about in sorted(switched.items())
+        if host in computes
+        and about.get("disabled")
+        and (name == "nova.services_disabled" or str(about.get("reason")).startswith("upgrader"))
+    ]
 
 
 def _services(root: str) -> list[_Service]:
