@@ -144,16 +144,9 @@ def locked(folder: Path, *, patience: float = 0.0) -> Iterator[int | None]:
 def running(folder: Path) -> bool:
     """Whether the supervisor, or the play of one that died, holds the attempt's lock. Cheap."""
     try:
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC)
+        return durable.locked(folder / LOCK)
     except FileNotFoundError:
         return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 # ---------------------------------------------------------------- following

@@ -6,6 +6,7 @@ Owns the order write → fsync → rename → fsync of the folder, and the two s
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import json
 import os
@@ -194,6 +195,21 @@ def append_line(path: Path, line: str | Mapping[str, Any], *, fsync: bool = Fals
     if fresh:
         # even without fsync: a later line that is made safe needs the name to be safe too
         sync_dir(path.parent)
+
+
+def locked(path: Path) -> bool:
+    """Whether a process holds the file's lock (flock) for itself alone. Asks for a share of it, for an instant.
+
+    Raises OSError where the file cannot be opened to read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def remove(path: Path) -> None:

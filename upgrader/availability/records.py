@@ -20,15 +20,15 @@ these lines (a torn one) is passed over.
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import json
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from upgrader.durable import locked
 
 FOLDER = "availability"
 _SIGNS = {"+": True, "-": False, "?": None}
@@ -197,13 +197,6 @@ def probe_pid(folder: Path) -> int:
 def probe_works(folder: Path) -> bool:
     """Whether a probe works on this folder now. Asks for its lock for an instant; a probe that starts waits longer."""
     try:
-        descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)  # also for who may only read
-    except OSError:
+        return locked(folder / LOCK)
+    except OSError:  # also for who may not even read
         return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False

@@ -53,7 +53,7 @@ def estimates(
 
     `only`: (hop, stage) of those that are wanted, also where the plan does not foresee the stage.
     """
-    known = Known(samples(site.state_dir, forks=site.forks), _of_staging(site), measured(site.state_dir))
+    known = Known(samples(site.state_dir, forks=site.forks), of_staging(site), measured(site.state_dir))
     return with_known(plan, known, forks=site.forks, soak=site.soak_seconds, only=only)
 
 
@@ -91,7 +91,8 @@ def stages_of(hop: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield name, stage
 
 
-def _of_staging(site: Site) -> tuple[Sample, ...]:
+def of_staging(site: Site) -> tuple[Sample, ...]:
+    """What stages took on the site's staging cloud; nothing without one, or where its site file cannot be read."""
     if site.staging is None:
         return ()
     from upgrader.config import load_site

@@ -20,7 +20,6 @@ from upgrader.status_read import OBSERVED
 
 if TYPE_CHECKING:
     from upgrader.estimates import Estimate
-    from upgrader.estimates.past import Sample
     from upgrader.journal.rows import EventRow
 
 
@@ -92,7 +91,7 @@ def _redactor(site: Site, told: RunTold) -> tuple[Redactor, str]:
 def _estimates(site: Site, told: RunTold, events: Iterable[EventRow]) -> tuple[tuple[Estimate, ...], str]:
     """What could be expected when the run began: from what was measured before it, never from the run itself."""
     from upgrader.estimates.copies import measured
-    from upgrader.estimates.find import Known, with_known
+    from upgrader.estimates.find import Known, of_staging, with_known
     from upgrader.estimates.past import samples
 
     earlier = {event.attempt for event in events if event.attempt and event.seq < told.begun.seq}
@@ -104,23 +103,10 @@ def _estimates(site: Site, told: RunTold, events: Iterable[EventRow]) -> tuple[t
         if (kept := [one for one in rows if one.id < begun])  # the id of a rehearsal is when it began
     }
     try:
-        known = Known(here, _of_staging(site), copies)
+        known = Known(here, of_staging(site), copies)
         return with_known(told.plan, known, forks=site.forks, soak=site.soak_seconds), ""
     except (KeyError, TypeError, ValueError) as error:
         return (), f"the plan is of a form that this version has no estimates for ({type(error).__name__})"
-
-
-def _of_staging(site: Site) -> Sequence[Sample]:
-    from upgrader.config import load_site
-    from upgrader.estimates.past import samples
-
-    if site.staging is None:
-        return ()
-    try:
-        staging = load_site(site.staging)
-    except UpgraderError:
-        return ()
-    return samples(staging.state_dir, forks=staging.forks)
 
 
 def _last_look(site: Site) -> Path:
