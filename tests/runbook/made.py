@@ -20,6 +20,8 @@ from upgrader.graph import ReleaseGraph, load_graph
 from upgrader.model import Binding, Code, Finding, Plan
 from upgrader.planner import Frame, Goal, SiteFacts, plan
 from upgrader.record import Definition, Effective, SiteRecord, Variable
+from upgrader.rolling import waves_of
+from upgrader.rolling_rules import RollingRules
 from upgrader.runbook.build import Given, JournalHead, document
 from upgrader.runbook.commands import Typist
 from upgrader.runbook.document import Document
@@ -125,6 +127,7 @@ def site_plan(source: str, target: str, *, site: Site | None = None, blocked: bo
         binding=Binding(running=facts.reading.release),
         lineage="6f1c2a3e-0000-4000-8000-000000000001",
         serial=3,
+        rolled=waves_of(dict(record.hosts), RollingRules(), [host for host, _ in record.hosts]),
     )
     frame = Frame(made_at="2026-11-22T14:03:00Z", typed=typed(site), typed_action=typed_action(site))
     return steady(plan(graph(), Goal(target), known, frame))

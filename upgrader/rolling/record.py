@@ -61,8 +61,3 @@ class RollRecord:
             "known": None if self.known is None else list(self.known),
         }
         write_json(self.path, document)
-
-    def forget(self) -> None:
-        """The hop is taken back: nothing of it is done any more. A later attempt begins with the first wave."""
-        if self.path.exists():
-            self.keep(done=(), failed=(), services=(), closed=False, known=None)

@@ -18,6 +18,10 @@ _NOT_PURE = frozenset(
 )  # fmt: skip
 """Groups whose hosts serve more than their own instances (openstack/kolla-ansible:ansible/inventory/multinode)."""
 
+CLOSING_TAGS = ("nova-reload", "nova-online-data-migrations")
+"""Nova's own plays for the time after the last compute host (openstack/kolla-ansible@18.8.0 to 21.3.0:
+ansible/nova.yml): services start again without the old release's RPC pin, rows are moved online."""
+
 
 @dataclass(frozen=True, slots=True)
 class Waves:

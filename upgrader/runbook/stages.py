@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from upgrader.kolla.commands import command
-from upgrader.model import HopPlan, Plan, StagePlan
+from upgrader.model import HopPlan, Plan, StagePlan, Wave
+from upgrader.rolling.waves import CLOSING_TAGS
 from upgrader.runbook.commands import Typist
 from upgrader.runbook.document import Span, StagePage, Typed
 
@@ -29,6 +30,8 @@ class _Desk:
     plan_file: str
     change: str
     method: str
+    waves: tuple[Wave, ...] = ()
+    left: tuple[str, ...] = ()
 
     def own(self, release: str) -> str:
         return self.typist.enter(release)
@@ -50,7 +53,9 @@ def stage_pages(
 ) -> tuple[StagePage, ...]:
     """A page for every stage of hop number `at`, in order."""
     hop = plan.hops[at]
-    desk = _Desk(hop, at == 0, typist, plan_file, "", site.backup_database if site else "logical")
+    desk = _Desk(
+        hop, at == 0, typist, plan_file, "", site.backup_database if site else "logical", plan.waves, plan.left
+    )
     pages = []
     for number, stage in enumerate(hop.stages, start=1):
         way = _way(hop, stage)
@@ -70,7 +75,7 @@ def stage_pages(
                 back_tool=back_tool,
                 back_hand=back_hand,
                 back_span=_back_span(way, span),
-                facts=_facts(hop, stage.name),
+                facts=_facts(desk, stage.name),
                 ponr=hop.ponr if stage.name == "upgrade" else "",
             )
         )
@@ -87,9 +92,12 @@ def _back_span(way: str, span: Callable[[str], Span]) -> Span:
     return span(stage) if stage else Span()
 
 
-def _facts(hop: HopPlan, stage: str) -> tuple[tuple[str, str], ...]:
+def _facts(desk: _Desk, stage: str) -> tuple[tuple[str, str], ...]:
+    hop = desk.hop
     if stage == "upgrade":
         return (
+            *((wave.name, ", ".join(wave.hosts)) for wave in desk.waves),
+            *(("stay behind", ", ".join(desk.left)) for _ in desk.left[:1]),
             *((f"sets {key}", f'"{value}"') for key, value in hop.settings),
             *(("new passwords", ", ".join(hop.passwords_added)) for _ in hop.passwords_added[:1]),
             *(("new groups", ", ".join(hop.groups_added)) for _ in hop.groups_added[:1]),
@@ -173,11 +181,32 @@ def _upgrade(desk: _Desk) -> Typed:
     edits = list(_edits(desk, desk.hop.settings))
     if desk.hop.groups_added:
         edits.append(f"groups that {typist.inventory} needs besides: {', '.join(desk.hop.groups_added)}")
+    if desk.waves:
+        edits.append(_AROUND_A_WAVE)
     return Typed(
-        (desk.own(target), *typist.merge_passwords(target), typist.kolla("upgrade", target)),
+        (desk.own(target), *typist.merge_passwords(target), *_upgrades(desk)),
         manual=(*edits, *_locked(desk)),
         comes_first=True,
     )
+
+
+_AROUND_A_WAVE = (
+    "before the upgrade of compute hosts, for each: openstack compute service set --disable --disable-reason upgrade "
+    "HOST nova-compute; after it, once the service is up again: openstack compute service set --enable HOST "
+    "nova-compute"
+)
+
+
+def _upgrades(desk: _Desk) -> tuple[str, ...]:
+    """One run for all hosts, or one for each wave and what Nova needs after the last."""
+    typist, target = desk.typist, desk.hop.target
+    if not desk.waves:
+        return (typist.kolla("upgrade", target),)
+    later = [host for wave in desk.waves if wave.kind != "control" for host in wave.hosts]
+    control = ":".join(("all", *(f"!{host}" for host in (*later, *desk.left))))
+    limits = [control if wave.kind == "control" else ",".join(wave.hosts) for wave in desk.waves]
+    closing = typist.kolla("upgrade", target, tags=CLOSING_TAGS)
+    return (*(typist.kolla("upgrade", target, limit=limit) for limit in limits), closing)
 
 
 def _locked(desk: _Desk) -> tuple[str, ...]:

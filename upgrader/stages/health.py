@@ -65,7 +65,7 @@ def await_health(
     names = release_names(ctx.graph)
     ends = time.monotonic() + seconds
     while True:
-        facts = see(ctx, toolchain, inventory, heads=False, services=True)
+        facts = see(ctx, toolchain, inventory, services=True)
         found = tuple(finding for finding in ills(facts, names, spared) if told(finding) not in known)
         if not found or time.monotonic() >= ends:
             return found

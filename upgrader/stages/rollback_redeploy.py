@@ -17,6 +17,8 @@ from upgrader.stages.common import inventory_of, look, run_action
 from upgrader.stages.leftovers import leftovers
 from upgrader.stages.queue_record import QueueRecord
 from upgrader.stages.stale import restart_stale
+from upgrader.stages.waves import LEFT_DISABLED, computes_here, enable_left
+from upgrader.status_read import facts_seen
 
 
 def work(ctx: StageContext) -> None:
@@ -54,6 +56,11 @@ def redeploy(ctx: StageContext) -> None:
         evidence.append(_stop_leftovers(ctx, toolchain, inventory))
     with ctx.step("restarts that an interruption swallowed") as evidence:
         evidence.append(restart_stale(ctx, toolchain, inventory))
+    facts = facts_seen(ctx.site)
+    nova = computes_here(ctx, toolchain, inventory, facts) if ctx.plan.waves and facts else None
+    if nova is not None:
+        with ctx.step(LEFT_DISABLED, always=True) as evidence:
+            evidence.append(enable_left(nova))
 
 
 def _stop_leftovers(ctx: StageContext, toolchain: Toolchain, inventory: Inventory) -> str:

@@ -22,6 +22,7 @@ from upgrader.stages import configuration
 from upgrader.stages.base import StageContext, StepFailed
 from upgrader.stages.common import inventory_of, look, run_action
 from upgrader.stages.health import ills, told
+from upgrader.stages.leftovers import interrupted, leftovers
 from upgrader.stages.stale import restart_stale
 from upgrader.stages.waves import CloudGround
 
@@ -40,6 +41,9 @@ def work(ctx: StageContext) -> None:
         evidence.append(f"backup set whole, database cluster whole, the cloud is {_runs(facts)}")
         if lost:
             evidence.append(f"not reachable, and left as they are for now: {', '.join(lost)}")
+    if interrupted(ctx):
+        with ctx.step("what interrupted roles left") as evidence:
+            evidence.append(leftovers(ctx, toolchain, inventory))
     with ctx.step("configuration") as evidence:
         evidence.append("; ".join(configuration.edit(ctx, inventory, facts)))
     inventory = inventory_of(ctx, toolchain)

@@ -19,6 +19,7 @@ from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts, Code, Finding, Wave
 from upgrader.rolling import RollRecord
 from upgrader.rolling.walk import Why
+from upgrader.rolling.waves import CLOSING_TAGS
 from upgrader.runner.base import PlayResult
 from upgrader.stages.base import StageCanceled, StageContext, StepFailed
 from upgrader.stages.common import action_play
@@ -28,9 +29,7 @@ from upgrader.stages.services import segments
 FACTS = "facts"
 FACT_HOSTS_SINCE = "2025.1"
 """Release whose playbooks let `kolla_ansible_delegate_facts_hosts` say whose facts a limited run gathers."""
-CLOSING_TAGS = ("nova-reload", "nova-online-data-migrations")
-"""Nova's own plays for the time after the last compute host (openstack/kolla-ansible@18.8.0 to 21.3.0:
-ansible/nova.yml): services start again without the old release's RPC pin, rows are moved online."""
+LEFT_DISABLED = "compute services that an interruption left disabled"
 PAUSE = 2.0
 
 
@@ -57,30 +56,14 @@ class CloudGround:
     @cached_property
     def computes(self) -> Computes | None:
         """None where the cloud has no Nova: compute hosts then only run what other services have there."""
-        if not any(container.name == "nova_api" for host in self.facts.hosts for container in host.containers):
-            return None
-        return computes_of(
-            self.ctx.site,
-            self.toolchain,
-            self.ctx.attempt.runner(),
-            self.inventory,
-            self.ctx.attempt.play_folder,
-            self.ctx.attempt.cancelled,
-            last=self.ctx.attempt.runner(stopping=False),
-        )
+        return computes_here(self.ctx, self.toolchain, self.inventory, self.facts)
 
     def bring_back_left(self) -> None:
         """Enable what an attempt before left out of scheduling: it was killed before it could."""
-        nova = self.computes
-        if nova is None or (self.ctx.request.number == 1 and not self.ctx.request.after_interrupt):
+        if self.computes is None or (self.ctx.request.number == 1 and not self.ctx.request.after_interrupt):
             return
-        with self.ctx.step("compute services that an interruption left disabled", always=True) as evidence:
-            left = [service.host for service in nova.services() if service.ours and service.host]
-            back = nova.enable(left) if left else ()
-            bad = [f"{one.host}: {one.reason}" for one in back if one.how == "failed"]
-            if bad:
-                raise StepFailed("not enabled again: " + "; ".join(bad))
-            evidence.append(f"{', '.join(left)} take instances again" if left else "none is left")
+        with self.ctx.step(LEFT_DISABLED, always=True) as evidence:
+            evidence.append(enable_left(self.computes))
 
     # ------------------------------------------------------------ moves
 
@@ -264,6 +247,26 @@ class CloudGround:
         except _Short:
             pass
         return failed
+
+
+def computes_here(ctx: StageContext, toolchain: Toolchain, inventory: Inventory, facts: CloudFacts) -> Computes | None:
+    """Nova's compute services; None where no Nova is among what was seen of the cloud."""
+    if not any(container.name == "nova_api" for host in facts.hosts for container in host.containers):
+        return None
+    return computes_of(
+        ctx.site, toolchain, ctx.attempt.runner(), inventory, ctx.attempt.play_folder, ctx.attempt.cancelled,
+        last=ctx.attempt.runner(stopping=False),
+    )  # fmt: skip
+
+
+def enable_left(nova: Computes) -> str:
+    """Enable every service that this tool once disabled; says which. Raises StepFailed, and what asking Nova raises."""
+    left = [service.host for service in nova.services() if service.ours and service.host]
+    switched = nova.enable(left) if left else ()
+    bad = [f"{one.host}: {one.reason}" for one in switched if one.how == "failed"]
+    if bad:
+        raise StepFailed("not enabled again: " + "; ".join(bad))
+    return f"{', '.join(left)} take instances again" if left else "none is left"
 
 
 def _troubles(result: PlayResult, hosts: Sequence[str] | None = None) -> dict[str, str]:

@@ -34,6 +34,7 @@ def plan_page(
     _header(page, plan)
     _findings(page, plan, typed)
     _path(page, plan, found)
+    _waves(page, plan)
     window_part(page, window, fits)
     for number, hop in enumerate(plan.hops, start=1):
         page.blank()
@@ -161,6 +162,30 @@ def _path(page: Page, plan: Plan, found: Sequence[Estimate]) -> None:
     page.columns(rows, indent=1)
     if found:
         times_from(page, found, [hop.name for hop in plan.hops])
+
+
+_WAVES_SHOWN = 6
+
+
+def _waves(page: Page, plan: Plan) -> None:
+    """In which order hosts are upgraded, the same on every hop."""
+    if not plan.waves:
+        return
+    page.blank()
+    page.line(Span("waves", "dim"), "  one after the other, each only when the one before is healthy", indent=1)
+    shown = plan.waves if len(plan.waves) <= _WAVES_SHOWN + 1 else plan.waves[:_WAVES_SHOWN]
+    rows: list[Sequence[Piece]] = [(Span(wave.name, "strong"), named_hosts(wave.hosts)) for wave in shown]
+    more = plan.waves[len(shown) :]
+    if more:
+        rows.append((Span(f"{len(more)} more batches", "strong"), count(sum(len(wave.hosts) for wave in more), "host")))
+    if plan.left:
+        rows.append((Span("stay behind", "warn"), named_hosts(plan.left)))
+    page.columns(rows, indent=3)
+
+
+def named_hosts(hosts: Sequence[str], most: int = 6) -> str:
+    """All names, or the first of them and how many there are."""
+    return ", ".join(hosts) if len(hosts) <= most else f"{', '.join(hosts[: most - 2])} … {hosts[-1]} ({len(hosts)})"
 
 
 def _way_back_words(hop: HopPlan) -> str:
