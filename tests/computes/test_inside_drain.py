@@ -86,6 +86,17 @@ def test_somebody_elses_migration_is_waited_for_and_never_ended(apis: Apis, tmp_
     assert stretch(apis, tmp_path, seconds=0.1)["moved"] == []
 
 
+def test_an_api_that_is_away_for_a_moment_costs_no_target(apis: Apis, tmp_path: Path) -> None:
+    one = sandbox.plant_instance(apis.root, "cmp1", "one")
+    apis.fail[("POST", "/compute")] = [503, 502]
+    said = stretch(apis, tmp_path, targets=["cmp2"])
+    assert said["ended"] and said["moved"] == [[one, "cmp2"]]
+    # what is refused by Nova itself is final
+    apis.fail[("POST", "/compute")] = [500]
+    back = stretch(apis, tmp_path, host="cmp2", targets=["cmp1"])
+    assert back["ended"] and back["left"][0]["why"] == "to cmp1: HTTP 500: Internal Server Error"
+
+
 def test_an_instance_that_is_busy_holds_up_nobody_else(apis: Apis, tmp_path: Path) -> None:
     busy = sandbox.plant_instance(apis.root, "cmp1", "a-busy")
     with sandbox.nova.opened(str(apis.root)) as state:

@@ -74,6 +74,13 @@ def test_disable_and_enable_only_what_is_ours(apis: Apis, tmp_path: Path) -> Non
     assert store.effects(str(apis.root)) == {"compute-disable:cmp1": 1, "compute-enable:cmp1": 1}
 
 
+def test_switching_is_patient(apis: Apis, tmp_path: Path) -> None:
+    apis.fail[("PUT", "/compute")] = [503, 503]
+    cloud = Quick(str(apis.conf(tmp_path)), 30.0)
+    said = answer({"do": "disable", "hosts": ["cmp1"], "reason": "x"}, cloud)
+    assert said["switched"] == [["cmp1", "done", "upgrader: x"]] and cloud.pauses == 2
+
+
 def test_a_change_whose_answer_was_lost_is_looked_for(apis: Apis, tmp_path: Path) -> None:
     apis.fail[("PUT", "/compute")] = [504]
     assert switched(apis, tmp_path, "disable", "cmp1") == [["cmp1", "failed", "HTTP 504: Gateway Timeout"]]
@@ -136,3 +143,15 @@ def test_the_region_of_this_nova_counts(apis: Apis, tmp_path: Path) -> None:
     # none is of the configured region: the first internal one is taken, which is not there
     with pytest.raises(Refused, match=r"192\.0\.2\.2:1"):
         answer({"do": "services"}, apis.cloud(tmp_path, region_name="RegionTwo"))
+
+
+def test_a_filter_that_nova_drops_is_made_up_for(apis: Apis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it does, without a word, for whom its policy does not take for an administrator."""
+    sandbox.plant_instance(apis.root, "cmp1", "here")
+    sandbox.plant_instance(apis.root, "cmp2", "there")
+    real = sandbox.nova.Api._page
+    monkeypatch.setattr(
+        sandbox.nova.Api, "_page", lambda api, query: real(api, {key: query[key] for key in query if key != "host"})
+    )
+    found = answer({"do": "instances", "hosts": ["cmp1"]}, apis.cloud(tmp_path))["instances"]
+    assert [row["name"] for row in found] == ["here"]

@@ -136,6 +136,13 @@ def test_a_step_has_its_limit(apis: Apis, tmp_path: Path, monkeypatch: pytest.Mo
     assert words(said, "migrate-away") == "not done within 0.2 s: it is still migrating"
 
 
+def test_an_api_that_is_away_for_a_moment(apis: Apis, tmp_path: Path) -> None:
+    apis.fail[("POST", "/compute/v2.1/flavors")] = [503]
+    apis.fail[("DELETE", "/compute/v2.1/servers")] = [504]
+    said = stretch(apis, tmp_path)
+    assert steps(said) == dict.fromkeys(inside.STEPS, True) and nothing_left(apis.root)
+
+
 def test_what_it_needs_of_glance(apis: Apis, tmp_path: Path) -> None:
     apis.missing.add("image")
     said = stretch(apis, tmp_path)

@@ -15,6 +15,7 @@ from upgrader.computes.decisions import Names
 from upgrader.computes.port import (
     Agent,
     Cancelled,
+    Computes,
     ComputesError,
     ComputeService,
     ComputesStopped,
@@ -54,7 +55,7 @@ def computes_of(
     folder_maker: FolderMaker,
     cancelled: Cancelled,
     last: Runner | None = None,
-) -> NovaComputes:
+) -> Computes:
     """The computes of a site's cloud. See `port.Computes`.
 
     `cancelled` stops what only looks, a drain and a trial. `last` runs what has to be done even then: enabling,
@@ -261,6 +262,8 @@ def _first_group(inventory: HasHosts, groups: Sequence[str]) -> tuple[str, ...]:
 
 
 def _why(found: Any, result: PlayResult) -> str:
+    if found.get("rc") in (124, 137):
+        return "no answer in time"
     lines = str(found.get("stderr") or found.get("msg") or "").strip().splitlines()
     return lines[-1][:300] if lines else result.message
 

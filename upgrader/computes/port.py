@@ -170,6 +170,9 @@ class Computes(Protocol):
     play that asks was stopped. Hosts are named as in the inventory, in arguments and answers.
     """
 
+    trouble: str
+    """Why the last answer of `services` lacks versions or hypervisors; empty when it does not."""
+
     def services(self) -> tuple[ComputeService, ...]:
         """Every nova-compute, those of hosts unknown to the inventory included, by name."""
         ...

@@ -29,7 +29,9 @@ PATIENCE = 60.0
 _VERSIONS = {"image": "/v2", "network": "/v2.0"}
 """What the catalogue leaves out of these URLs."""
 _Answer = TypeVar("_Answer")
-NOT_YET = (0, 500, 502, 503, 504)
+AWAY = (0, 502, 503, 504)
+"""What is said where no API took the question up: by the load balancer before it, or by nobody."""
+NOT_YET = (*AWAY, 500)
 
 
 class Refused(Exception):  # noqa: N818 - an API's answer, in its own words
@@ -150,6 +152,10 @@ class Cloud:
     def send(self, method: str, kind: str, path: str, body: Any = None, data: Optional[bytes] = None) -> Any:
         """A change, tried once: whether a change without an answer happened is found out by looking."""
         return self.ask(method, kind, path, {}, body, data)
+
+    def put(self, kind: str, path: str, body: Any) -> Any:
+        """A change that is the same however often it is made: asked again like a question."""
+        return self._patiently(lambda: self.ask("PUT", kind, path, {}, body))
 
     def ask(
         self, method: str, kind: str, path: str, query: dict[str, str], body: Any = None, data: Optional[bytes] = None

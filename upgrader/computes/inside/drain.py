@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any, Optional
 
-from upgrader.computes.inside.cloud import Cloud, Refused
+from upgrader.computes.inside.cloud import AWAY, Cloud, Refused
 from upgrader.computes.inside.judge import busy, row, why_not
 from upgrader.computes.inside.services import servers
 
@@ -72,7 +72,9 @@ class _Drain:
 
     def _stayed(self, name: str, target: str, words: str) -> None:
         said = f"to {target}: {words}" if target else words
-        self.words[name] = "; ".join(filter(None, [self.words.get(name), said]))[:600]
+        known = self.words.get(name, "")
+        if said not in known:
+            self.words[name] = f"{known}; {said}"[:600] if known else said
 
     def _start(self) -> bool:
         """Begin one migration; False when there is none left to begin."""
@@ -82,14 +84,18 @@ class _Drain:
             target = self._target(name)
             if target is None:
                 continue
-            self.tried.setdefault(name, []).append(target)
             body = {"os-migrateLive": {"host": target or None, "block_migration": "auto"}}
             try:
                 self.cloud.send("POST", "compute", f"/servers/{name}/action", body)
             except Refused as refused:
-                if refused.status:
+                if refused.status not in AWAY:
+                    self.tried.setdefault(name, []).append(target)
                     self._stayed(name, target, refused.words)
                     continue
+                # to be tried again, unless it turns out that it has begun
+                self._stayed(name, target, refused.words)
+            else:
+                self.tried.setdefault(name, []).append(target)
             self.going[name] = target  # also without an answer: it may have begun
             return True
         return False

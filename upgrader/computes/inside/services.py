@@ -69,7 +69,7 @@ def _one(cloud: Cloud, service: dict[str, Any] | None, enable: bool, reason: str
         return settled
     body = {"status": "enabled"} if enable else {"status": "disabled", "disabled_reason": reason}
     try:
-        cloud.send("PUT", "compute", f"/os-services/{service['id']}", body)
+        cloud.put("compute", f"/os-services/{service['id']}", body)
     except Refused as refused:
         # an answer may be lost where the change was not
         again = next((item for item in listed(cloud) if item.get("id") == service["id"]), service)

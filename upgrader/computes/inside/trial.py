@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Optional
 
-from upgrader.computes.inside.cloud import Cloud, Refused
+from upgrader.computes.inside.cloud import AWAY, Cloud, Refused
 from upgrader.computes.inside.drain import why_it_stayed
 from upgrader.computes.inside.judge import busy, marked
 from upgrader.computes.inside.services import listed, switch
@@ -77,7 +77,7 @@ class _Trial:
         try:
             said = self._acts()[step]()
         except Refused as refused:
-            said = None if refused.status == 0 else (False, refused.words)
+            said = None if refused.status in AWAY else (False, refused.words)
             self.state["words"] = refused.words
         took = time.time() - float(self.state["began"])
         if said is None and not 0 <= took < LIMITS[step]:
@@ -134,7 +134,7 @@ class _Trial:
         if not marked(why):
             raise Refused(409, f"the service is disabled, and not by this tool: {why or 'no reason given'}")
         self.state["opened"] = why
-        self.cloud.send("PUT", "compute", f"/os-services/{service['id']}", {"status": "enabled"})
+        self.cloud.put("compute", f"/os-services/{service['id']}", {"status": "enabled"})
 
     def _close(self) -> None:
         """As it was found. Where that does not come about the host stays in scheduling, which is what comes next."""
