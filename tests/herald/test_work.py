@@ -181,6 +181,23 @@ def test_killed_on_the_way(tmp_path: Path, when: str) -> None:
         assert place.herald.through
 
 
+def test_a_sender_that_says_nothing_is_not_started_for_ever(tmp_path: Path) -> None:
+    with placed(tmp_path) as place:
+
+        class Mute(Sent):
+            def __call__(self, order: Order) -> Sent:
+                self.orders.append(order)
+                return self
+
+        place.herald._send = mute = Mute()
+        place.fail()
+        place.tick(times=5)
+        assert len(mute.orders) == 1
+        place.tick(seconds=31, times=5)
+        assert len(mute.orders) == 2 and place.herald.through
+        assert Ledger.of(place.run.site.state_dir).counts()["failed"] == 2
+
+
 def test_one_that_hangs_holds_up_no_metrics(tmp_path: Path) -> None:
     with placed(tmp_path) as place:
         place.sent.over = False

@@ -9,7 +9,7 @@ import pytest
 
 from tests.notices_kit import Hooks, Mails, a_notice, free_port, hooks, mails
 from upgrader.notices.by_apprise import send, without
-from upgrader.notices.webhook import NotSent
+from upgrader.notices.notice import NotSent
 
 NOTICE = a_notice()
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.notices_kit import Hooks, a_notice, free_port, hooks
-from upgrader.notices.notice import Notice
-from upgrader.notices.webhook import NotSent, key_of, post, words_of
+from upgrader.notices.notice import Notice, NotSent
+from upgrader.notices.webhook import key_of, post, words_of
 
 NOTICE = a_notice()
 KEY = bytes(range(32))

@@ -47,7 +47,7 @@ def _list(site: Site, *, as_json: bool) -> None:
 
     ledger = Ledger.of(site.state_dir)
     working = works(folder_of(site.state_dir))
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "at": one.at,
             "event": entry.notice.event,

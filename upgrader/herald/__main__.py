@@ -8,6 +8,7 @@ import resource
 import signal
 import sys
 import time
+import traceback
 from contextlib import suppress
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def main(site_file: Path, said: bytes) -> int:
         signal.signal(number, stop)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     while not stopped:
-        herald.tick()
+        _look(herald)
         if herald.idle < LINGER or not herald.through:
             time.sleep(TICK)
             continue
@@ -47,8 +48,23 @@ def main(site_file: Path, said: bytes) -> int:
             return 0
         if (held := lock(folder)) is None:
             return 0
-    herald.tick()
+    _look(herald)
     return 0
+
+
+_SAID: set[str] = set()
+
+
+def _look(herald: Herald) -> None:
+    """A defect in one look must not end all telling. Said once, by place alone: its words are anybody's."""
+    try:
+        herald.tick()
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        words = f"{type(error).__name__} at {frame.name}, line {frame.lineno} of {Path(frame.filename).name}"
+        if words not in _SAID:
+            _SAID.add(words)
+            print(words, file=sys.stderr, flush=True)  # noqa: T201 - the process's log
 
 
 if __name__ == "__main__":

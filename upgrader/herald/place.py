@@ -18,6 +18,7 @@ from upgrader.durable import make_dir, read_json, write_json
 FOLDER = "herald"
 LOCK = "lock"
 SINCE = "since.json"
+SAID = "said.json"
 LOG = "herald.log"
 
 

@@ -12,11 +12,12 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 
 from upgrader.config import Site
-from upgrader.durable import make_dir
+from upgrader.durable import make_dir, read_json, write_json
 from upgrader.errors import UpgraderError
-from upgrader.herald.place import LOG, folder_of, works
+from upgrader.herald.place import LOG, SAID, folder_of, works
 from upgrader.metrics.textfile import why_not
 from upgrader.notices.addresses import lacking, read_addresses
 from upgrader.notices.ledger import Ledger
@@ -28,14 +29,12 @@ _PATIENCE = 3.0
 
 
 class Call:
-    """One command's hold on the herald: starts it, and hears what went wrong since the command began."""
+    """One command's hold on the herald: starts it, and hears what went wrong in telling."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
         self.wanted = site.notices.wanted or site.metrics.textfile is not None
         self._said: set[str] = set()
-        self._ledger: Ledger | None = None
-        self._known: dict[tuple[str, str], str] = {}
 
     def ensure(self, after: int) -> tuple[str, ...]:
         """Lines for people; empty where nothing has to be said. `after`: number of the journal's last event."""
@@ -64,22 +63,25 @@ class Call:
         return fresh
 
     def _news(self) -> list[str]:
-        first = self._ledger is None
-        if self._ledger is None:
-            self._ledger = Ledger.of(self.site.state_dir)
-        before = len(self._ledger.troubles)
-        if not first:
-            self._ledger.read()
-        lines = [] if first else [words for _, words in self._ledger.troubles[before:]]
-        for entry in self._ledger.entries.values():
+        """What went wrong after the moment up to which people were told, whichever command told them."""
+        file = folder_of(self.site.state_dir) / SAID
+        kept = read_json(file).document
+        if kept is None:
+            make_dir(file.parent, exist_ok=True)
+            write_json(file, {"at": datetime.now(UTC).isoformat(timespec="milliseconds")})
+            return []
+        before = str(kept.get("at", ""))
+        ledger = Ledger.of(self.site.state_dir)
+        found = [(at, words) for at, words in ledger.troubles]
+        for entry in ledger.entries.values():
             for one in entry.deliveries.values():
-                key = (entry.notice.id, one.name)
-                if self._known.get(key) != one.state:
-                    self._known[key] = one.state
-                    if not first and one.state in ("failed", "given up"):
-                        again = "; it is tried once more" if one.state == "failed" else ""
-                        lines.append(f"{one.name} was not told of {entry.notice.event}: {one.why}{again}.")
-        return lines
+                if one.state in ("failed", "given up"):
+                    again = "; it is tried once more" if one.state == "failed" else ""
+                    found.append((one.at, f"{one.name} was not told of {entry.notice.event}: {one.why}{again}."))
+        fresh = sorted((at, words) for at, words in found if at > before)
+        if fresh:
+            write_json(file, {"at": fresh[-1][0]})
+        return [words for _, words in fresh]
 
     def _beforehand(self) -> list[str]:
         """What can be told without trying."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -67,10 +68,10 @@ class Herald:
         self._retry, self._patience = retry, patience
         self._take_site(site)
         self._file_mark = self._site_mark()
-        self._sending: tuple[Notice, Sends] | None = None
+        self._sending: tuple[Order, Sends] | None = None
         self._pending = False
         self._busy_at = mono()
-        self._seen: tuple[str, int, tuple[EventRow, ...]] = ("", -1, ())
+        self._seen: tuple[str, tuple[EventRow, ...]] = ("", ())
         self._written: tuple[str, float] = ("", float("-inf"))
 
     def _take_site(self, site: Site) -> None:
@@ -90,10 +91,12 @@ class Herald:
             return  # a journal that cannot be read now: the commands say so
         if self._at_work(watched):
             self._busy_at = self._mono()
-        if self.site.notices.wanted:
-            self._tell(watched)
-        if self.site.metrics.textfile is not None:
-            self._write(watched)
+        with suppress(UpgraderError, OSError):
+            if self.site.metrics.textfile is not None:
+                self._write(watched)
+        with suppress(UpgraderError, OSError):
+            if self.site.notices.wanted:
+                self._tell(watched)
 
     @property
     def idle(self) -> float:
@@ -162,7 +165,7 @@ class Herald:
             return
         self._ledger.read()
         moment = Moment(
-            watched, self._events(), self._now(), self.idle, self._patience, self.site.notices.title
+            watched, self._events(watched), self._now(), self.idle, self._patience, self.site.notices.title
         )  # fmt: skip
         wanted = [one for one in occasions(moment) if one.event in self.site.notices.events]
         fresh = [one for one in wanted if one.id not in self._ledger.entries]
@@ -176,17 +179,16 @@ class Herald:
                 self._ledger.open(notice, [address.name for address in addresses.values()])
         self._next(addresses)
 
-    def _events(self) -> tuple[EventRow, ...]:
+    def _events(self, watched: Watched) -> tuple[EventRow, ...]:
         """The journal's events that may be told of, read again only when there are more."""
-        if not exists(self.site.state_dir):
-            return ()
+        mark = f"{watched.report.run} {watched.report.last_event_at}"
+        if not exists(self.site.state_dir) or mark == self._seen[0]:
+            return self._seen[1]
         with open_journal(self.site.state_dir, readonly=True) as journal:
-            snapshot = journal.snapshot(recent=0)
-            if (snapshot.lineage, snapshot.last_seq) != self._seen[:2]:
-                after = since(folder_of(self.site.state_dir), snapshot.lineage, self._after)
-                found = tuple(journal.events(after=after, kinds=KINDS))
-                self._seen = (snapshot.lineage, snapshot.last_seq, found)
-        return self._seen[2]
+            lineage = journal.snapshot(recent=0).lineage
+            after = since(folder_of(self.site.state_dir), lineage, self._after)
+            self._seen = (mark, tuple(journal.events(after=after, kinds=KINDS)))
+        return self._seen[1]
 
     def _addresses(self) -> dict[str, Address]:
         """Read when they are needed, so that a mended file counts at once; none where they cannot be used."""
@@ -225,7 +227,7 @@ class Herald:
     def _start(self, notice: Notice, to: tuple[tuple[Address, int], ...]) -> bool:
         order = order_for(self.site.notices, notice, to, str(self._ledger.path))
         try:
-            self._sending = (notice, self._send(order))
+            self._sending = (order, self._send(order))
         except OSError as error:
             self._trouble(f"No notice can be sent: {error.strerror or error}")
             return False
@@ -234,10 +236,16 @@ class Herald:
     def _ended(self) -> bool:
         """Take in the results of the process that sends. False: it is still at it."""
         assert self._sending is not None  # noqa: S101 - the caller has looked
-        if not self._sending[1].over:
+        order, process = self._sending
+        if not process.over:
             return False
-        self._sending[1].results()
+        process.results()
         self._sending = None
+        self._ledger.read()
+        known = self._ledger.entries[order.notice.id].deliveries
+        for address, number in order.to:
+            if known[address.name].tries < number:  # else it would be begun again and again
+                self._ledger.note(order.notice.id, address.name, number, "failed", "its process ended without a word")
         return True
 
     def _trouble(self, words: str) -> None:

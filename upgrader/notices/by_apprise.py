@@ -10,8 +10,7 @@ import re
 import threading
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from upgrader.notices.notice import Notice
-from upgrader.notices.webhook import NotSent
+from upgrader.notices.notice import Notice, NotSent
 from upgrader.redact import MASK, Redactor
 
 _HOST_IS_A_HOST = ("mail", "json", "xml", "form", "ntfy", "gotify", "rsyslog")

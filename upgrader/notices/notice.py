@@ -11,6 +11,10 @@ SCHEMA = 1
 TEST = "test"
 
 
+class NotSent(Exception):  # noqa: N818 - said to people as it is
+    """Why a notice did not go out, in words that hold nothing of its address."""
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """Frozen and JSON-ready. Texts come from the journal, which holds no secret."""

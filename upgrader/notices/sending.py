@@ -18,8 +18,7 @@ from typing import Any
 from upgrader.durable import failpoint
 from upgrader.notices.addresses import Address
 from upgrader.notices.ledger import Ledger
-from upgrader.notices.notice import Notice
-from upgrader.notices.webhook import NotSent, key_of, post
+from upgrader.notices.notice import Notice, NotSent
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -94,6 +93,8 @@ class Round:
     def _send(self, address: Address) -> None:
         order = self.order
         if address.ours:
+            from upgrader.notices.webhook import key_of, post
+
             if order.key_fault:
                 raise NotSent(order.key_fault)
             post(address.url, order.notice, key_of(order.key) if order.key else None, order.timeout)

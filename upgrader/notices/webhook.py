@@ -28,15 +28,11 @@ from http.client import HTTPException, InvalidURL
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from upgrader.notices.notice import Notice
+from upgrader.notices.notice import Notice, NotSent
 
 SHORTEST_KEY = 16
 """Bytes; the specification asks for 24 to 64, and a shorter one is not refused for that alone."""
 _PREFIX: Final = "whsec_"
-
-
-class NotSent(Exception):  # noqa: N818 - said to people as it is
-    """Why a notice did not go out, in words that hold nothing of its address."""
 
 
 def key_of(text: str) -> bytes:
