@@ -13,6 +13,7 @@ from typing import Any
 
 from upgrader.config import Site
 from upgrader.journal.rows import HopRow, Snapshot
+from upgrader.progress.services import Services
 from upgrader.states import INFO, Ponr, RunState, State
 
 
@@ -93,6 +94,8 @@ class Seen:
     releases: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]
     """(release, services, hosts)."""
     evidence: tuple[str, ...] = ()
+    services: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    """(container, release, hosts), only where releases differ. Left out of documents: `Report.services` counts them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +165,14 @@ class Report:
     diagnosis: str = ""
     """The newest diagnosis file of the last attempt, where that did not come right."""
 
+    services: Services | None = None
+    """Which services are done on how many hosts; None where nothing was begun, or all is of one release again."""
+
     def document(self) -> dict[str, Any]:
-        return {"schema_version": 1, "kind": "status", **asdict(self)}
+        document = {"schema_version": 1, "kind": "status", **asdict(self)}
+        if document["cloud"] is not None:
+            del document["cloud"]["services"]
+        return document
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from upgrader.config import Site
 from upgrader.durable import read_json, write_json
 from upgrader.journal.rows import Snapshot
+from upgrader.progress.services import Services, from_images, from_plays
 from upgrader.rehearsable import why_not
-from upgrader.states import AttemptState
+from upgrader.states import AttemptState, State
 from upgrader.status import NO_RUN, Evidence, InFlight, Report, Seen, Standing, Verdict, judge_status
 
 if TYPE_CHECKING:
@@ -63,7 +64,31 @@ def report_of(
     evidence = Evidence(in_flight, controller, left_by, cloud, plan, why_not(site), window)
     last = snapshot.last_attempt
     told = diagnosis_of(site, last.id) if last and last.state not in (AttemptState.SUCCEEDED, AttemptState.VOID) else ""
-    return replace(judge_status(site, snapshot, evidence), diagnosis=told)
+    report = judge_status(site, snapshot, evidence)
+    return replace(report, diagnosis=told, services=_services(site, snapshot, report))
+
+
+_WORKED = frozenset({State.UPGRADE, State.ROLLBACK_REDEPLOY, State.ROLLBACK_RESTORE})
+"""Stages whose plays go through the services one by one."""
+
+
+def _services(site: Site, snapshot: Snapshot, report: Report) -> Services | None:
+    """From the attempt's plays while it is under way, and after one that did not come right until the cloud was looked
+    at since; else from the containers, where these are of two releases."""
+    row = snapshot.attempt or snapshot.last_attempt
+    if row is not None and row.stage in _WORKED and row.state is not AttemptState.VOID:
+        running = report.verdict in (Verdict.RUNNING, Verdict.DETACHED) and snapshot.attempt is not None
+        ended = snapshot.hop is not None and snapshot.hop.ended
+        if snapshot.attempt is not None or (row.state is not AttemptState.SUCCEEDED and not ended):
+            from upgrader.progress.kept import read_all
+
+            found = from_plays(read_all(site.state_dir / "attempts" / row.id / "plays"), running=running)
+            if found is not None:
+                return found
+    if report.cloud is None or not report.cloud.services:
+        return None
+    goal = report.source if row is not None and row.stage.value.startswith("rollback") else report.target
+    return from_images(report.cloud.services, goal or report.cloud.releases[0][0], report.cloud.at)
 
 
 def diagnosis_of(site: Site, attempt: str) -> str:
@@ -216,4 +241,7 @@ def seen_of(facts: Mapping[str, Any]) -> Seen:
         how=reading["how"],
         releases=tuple((name, tuple(sorted(services[name])), tuple(sorted(hosts[name]))) for name in releases),
         evidence=tuple(reading["evidence"]),
+        services=tuple((name, release, tuple(where)) for name, release, where in reading["by_service"])
+        if len(releases) > 1
+        else (),
     )

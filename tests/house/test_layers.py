@@ -26,6 +26,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("The site file; the law run; ways back; a plan on disk: each from values alone.",
      ("config", "machine", "decisions", "plan_file", "record")),
     ("How a site's secrets come to whoever needs them.", ("secret_sources",)),
+    ("Which services are done on which hosts.", ("progress",)),
     ("What is known of releases; how plays are run; the log of what happened.", ("graph", "runner", "journal")),
     ("What the release data forbid; the folder of one attempt; kolla-ansible as a product; what this machine can try.",
      ("policy", "attempts", "kolla", "rehearsable", "rolling")),

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from upgrader import durable
+from upgrader.progress.kept import keep
+from upgrader.progress.tally import Tally
 from upgrader.redact import Redactor
 from upgrader.runner.base import EventKind, HostTrouble, Play, PlayResult, PlayStatus, TaskEvent
 
@@ -35,6 +39,7 @@ _KINDS: dict[str, EventKind] = {
 }
 _STATS = ("ok", "changed", "failures", "dark", "processed", "skipped", "rescued", "ignored")
 _LASTING = frozenset({"host_failed", "host_unreachable", "no_hosts", "stats"})
+_KEEP_SECONDS = 1.0
 _CSI = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07|.)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]")
 
@@ -78,6 +83,8 @@ class Account:
         self._watched: list[str] = []
         self._collected: dict[str, dict[str, Any]] = {}
         self._errors: list[str] = []
+        self._tally = Tally()
+        self._kept_at = float("-inf")
         self.faults: list[str] = []
         """Our own troubles while listening; the play went on."""
 
@@ -163,9 +170,21 @@ class Account:
         if event.kind == "stats":
             document["stats"] = self._stats
         durable.append_line(self._folder / EVENTS, document, fsync=event.watched or event.kind in _LASTING)
+        if self._tally.take(event.kind, event.play, event.role, event.task, event.host) and self._tally.roles:
+            self._keep(patient=event.kind in {"host_failed", "host_unreachable"})
+
+    def _keep(self, *, patient: bool) -> None:
+        """Write down which services are done where; a thousand hosts that fail at once are one write."""
+        if patient and time.monotonic() - self._kept_at < _KEEP_SECONDS:
+            return
+        with suppress(OSError):  # it repeats what the events say
+            keep(self._folder, self._tally)
+        self._kept_at = time.monotonic()
 
     def result(self, status: PlayStatus, rc: int | None, seconds: float, *, error: str = "") -> PlayResult:
         """The play's result from all that was heard."""
+        if self._tally.roles:
+            self._keep(patient=False)
         if not error and self._stats is None and status != "canceled":
             error = " ".join("\n".join(self._errors[:6]).split())
         troubles = tuple(self._last_trouble.values())

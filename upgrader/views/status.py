@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from upgrader.status import Report, Seen, Verdict
 from upgrader.views.page import Page, Piece, Span, Tone
+from upgrader.views.progress import service_lines
 
 HEADLINES: dict[Verdict, tuple[str, Tone]] = {
     Verdict.NO_RUN: ("no run was ever started", ""),
@@ -38,6 +39,7 @@ _PONR = {
     "possible": "may be crossed: a schema change may have begun",
     "crossed": "crossed",
 }
+_MOST_LINES = 12
 _STATES = {"hop_done": "done", "rolled_back": "rolled back"}
 
 
@@ -50,6 +52,7 @@ def status_page(report: Report, now: datetime | None = None) -> Page:
     if report.run:
         _hops(page, report)
         _attempt(page, report, now)
+    _services(page, report)
     _cloud(page, report, now)
     if report.run and report.verdict not in (Verdict.DONE, Verdict.ABORTED, Verdict.SUPERSEDED, Verdict.ROLLED_BACK):
         _back(page, report)
@@ -102,6 +105,12 @@ def _attempt(page: Page, report: Report, now: datetime) -> None:
         page.line(f"Diagnosis: {report.diagnosis}")
 
 
+def _services(page: Page, report: Report) -> None:
+    if report.services is not None:
+        for line in service_lines(report.services):
+            page.line(*line.spans, indent=line.indent, hang=line.hang)
+
+
 def _cloud(page: Page, report: Report, now: datetime) -> None:
     seen = report.cloud
     if seen is None:
@@ -130,8 +139,10 @@ def _mixed(page: Page, seen: Seen) -> None:
     ]
     for release, services, hosts in rows:
         page.line(release, f"  {services}  {hosts}", indent=2, hang=10)
-    for line in seen.evidence:
+    for line in seen.evidence[:_MOST_LINES]:
         page.line(Span(line, "dim"), indent=4)
+    if len(seen.evidence) > _MOST_LINES:
+        page.line(Span(f"… {len(seen.evidence) - _MOST_LINES} more: upgrader status --json", "dim"), indent=4)
 
 
 def _hosts(hosts: tuple[str, ...]) -> str:

@@ -9,6 +9,7 @@ from upgrader.states import Ponr
 from upgrader.status import Verdict
 from upgrader.views.page import Columns, Line, Page, Piece, Ruled, Span, Tone, cells, draw
 from upgrader.views.plain import fit
+from upgrader.views.progress import service_lines
 from upgrader.views.status import HEADLINES, age_seconds
 from upgrader.watch.insights import way_back
 from upgrader.watch.model import Level, Pace, StageLine, StageState, TaskLine, Watched
@@ -111,6 +112,7 @@ def watch_page(seen: Watched, room: Room = _ROOMS[0], *, width: int = 80, foot: 
         if room.stages:
             page.line(*_stages(seen.stages), hang=2)
         _going(page, seen, width)
+        _services(page, seen, room)
         _apis(page, seen)
         _window(page, seen)
         _line(page, seen)
@@ -222,6 +224,13 @@ def _hosts(page: Page, seen: Watched) -> None:
         running,
         hang=7,
     )
+
+
+def _services(page: Page, seen: Watched, room: Room) -> None:
+    if seen.report.services is None or not room.tasks:
+        return
+    for line in service_lines(seen.report.services, room.tasks, newest=6):
+        page.line(*line.spans, indent=line.indent, hang=line.hang)
 
 
 def _apis(page: Page, seen: Watched) -> None:
