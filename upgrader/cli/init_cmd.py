@@ -224,6 +224,20 @@ dir = "state"              # the journal; has to be on a local disk
 # finish_online_migrations = true  # preflight has left rows migrated by the services' own commands; else it asks you to
 # prune_images = true      # after finalize: remove the images that the hop replaced, on every host
 
+[rolling]
+# Where hosts only run instances, the control plane comes first, then a canary, then the others in batches.
+# computes = "waves"       # or together: all hosts in one run
+# control = "whole"        # or services: one service after the other, with a health gate after each
+# canary = 1               # compute hosts that go first, or their names: ["cmp1"]
+# batch = "25%"            # compute hosts at a time after that: a share, or a number
+# zones = ["az1", "az2"]   # groups of the inventory, one after the other
+# exclude = ["cmp9"]       # hosts that stay on the old release for now; the next hop wants them upgraded
+# failed_hosts = 0         # compute hosts that may fail, after the canary, before the run stops
+# drain = true             # move instances away first by live migration; else they run on
+# drain_budget = "30min"   # for one host
+# trial = true             # create, move and delete an instance on an upgraded canary
+# gate_timeout = "10min"   # for the cloud to be healthy between two waves
+
 [availability]
 # A process of its own asks the public APIs while a hop can take them away: upgrader availability
 # enabled = true

@@ -74,7 +74,9 @@ def walk(waves: Sequence[Wave], record: RollRecord, ground: Ground, allowed: int
         failed = ground.upgrade(wave, hosts) if wave.kind == "control" else _computes(wave, hosts, ground)
         # a gate is asked in any case: it tells what state the cloud is in
         why = ground.gate(wave, {**dict(record.failed), **failed})
-        came = () if why else tuple(host for host in hosts if host not in failed)
+        # the control plane is one: whoever of it came right is worked on again with the others
+        whole = not why and not (failed and wave.kind == "control")
+        came = tuple(host for host in hosts if host not in failed) if whole else ()
         record.keep(done=(*record.done, *came), failed=(*record.failed, *failed.items()))
         _judge(wave, failed, why, len(record.failed), allowed)
     if record.failed:

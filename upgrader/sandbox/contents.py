@@ -123,6 +123,10 @@ dir = "../state"
 min_free = "10G"
 forks = 10
 
+[rolling]
+computes = "together"  # without this line: the control plane, a canary and batches, one after the other
+gate_timeout = "1min"
+
 [verify]
 settle = "0s"  # files do not come right by themselves
 
