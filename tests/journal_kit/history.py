@@ -95,6 +95,13 @@ class _Reader:
             self.need(all(state == "hop_done" for state in before), "I5 one hop after the other", event)
         if data["event"] in ("accept", "restore", "retry", "reconsider", "abort") and "follows" not in data["data"]:
             self.need(data["actor"] != "engine", "what belongs to a person", event)
+        if data["event"] == "pause":
+            hops = [(index, hop.state) for (run, index), hop in self.hops.items() if run == event.run]
+            before = [state for index, state in hops if index is not None and index < (event.hop or 0)]
+            self.need(bool(before) and set(before) == {"hop_done"}, "a rest comes between hops", event)
+            self.need(data["actor"] == "engine", "a rest is the engine's to begin", event)
+        if data["from"] == "hold_hop":
+            self.need(data["actor"] != "engine", "a person ends a rest between hops", event)
         if data["event"] in DECISIONS:
             hop.undecided.clear()
         if data["event"] == "skip":
