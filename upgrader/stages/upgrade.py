@@ -88,7 +88,7 @@ def _in_waves(
                 code=Code.FAILURE,
                 message=f"{host}: {why}",
                 host=host,
-                next="upgrader resume --retry  # works on what is not done; done hosts are left alone",
+                next="upgrader resume  # works on what is not done; hosts that are done are left alone",
             )
             for host, why in halt.hosts.items()
         ]

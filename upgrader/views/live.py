@@ -23,7 +23,7 @@ class Live:
     def __init__(self, stream: TextIO, *, terminal: bool, quiet: bool = False) -> None:
         self._stream, self._terminal, self._quiet = stream, terminal, quiet
         self._open = False
-        self._step = ""
+        self._step = self._waiting = ""
         self._tasks = 0
         self._drawn = 0.0
         self._began = time.monotonic()
@@ -69,7 +69,7 @@ class Live:
     def _progress(self, line: dict[str, Any]) -> None:
         kind = line.get("kind")
         if kind == "step_start":
-            self._step, self._tasks = str(line.get("step", "")), 0
+            self._step, self._tasks, self._waiting = str(line.get("step", "")), 0, ""
             self._moving(self._step)
         elif kind == "step_end":
             mark = {"success": "✓", "warning": "!"}.get(str(line.get("code")), "✗")
@@ -79,6 +79,9 @@ class Live:
             self._tasks += 1
             role = f"{line.get('role')} : " if line.get("role") else ""
             self._moving(f"{self._step}  task {self._tasks}  {role}{line.get('task', '')}")
+        elif kind == "waiting" and line.get("message") != self._waiting:
+            self._waiting = str(line.get("message", ""))
+            self._line(f"    … {self._waiting}, at most {line.get('left', 0)} s more")
         elif kind in ("host_failed", "host_unreachable"):
             word = "failed" if kind == "host_failed" else "unreachable"
             self._line(f"    ✗ {line.get('host')} {word}: {line.get('task', '')}: {str(line.get('message', ''))[:300]}")
