@@ -22,7 +22,7 @@ from upgrader.stages.base import StageCanceled, StepFailed, conduct_stage
 OLD, NEW = "2024.2-debian-bookworm", "2025.1-debian-bookworm"
 ROWS: dict[str, Any] = {
     "sha256:old": {"tags": [f"r/kolla/keystone:{OLD}", "keep/this:mine", f"r/kolla/gone:{OLD}"], "digests": []},
-    "sha256:same": {"tags": ["r/kolla/cron:own-7"], "digests": []},
+    "sha256:same": {"tags": ["r/kolla/cron:own-7", "r/kolla/cron:its-other-name"], "digests": []},
     "sha256:digest": {"tags": None, "digests": ["r/kolla/keystone@sha256:1"]},
 }
 
