@@ -119,9 +119,11 @@ def test_each_event_is_told_once_to_all(tmp_path: Path) -> None:
         assert place.sent.told == [] and place.herald.through
         place.fail()
         place.tick(times=4)
+        written = Ledger.of(place.run.site.state_dir).path.read_bytes()
         place.another()
         place.tick(times=4)
         assert place.sent.told == [("failed", ("a", "b"))]
+        assert Ledger.of(place.run.site.state_dir).path.read_bytes() == written
         assert place.herald.through
 
 
