@@ -7,6 +7,8 @@ running old cloud. Changes nothing, but for rows that a site wants brought into 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from upgrader.database.take import switched_off
 from upgrader.facts.binding import drift
 from upgrader.facts.names import release_names
@@ -18,7 +20,7 @@ from upgrader.kolla.globals_yml import globals_files, plan_edit
 from upgrader.kolla.inventory import Inventory, plan_groups
 from upgrader.kolla.settings import site_key, site_settings
 from upgrader.kolla.toolchain import Toolchain, verify
-from upgrader.model import BROKER_DUE, BROKER_WHY, CloudFacts, Code, Finding
+from upgrader.model import BROKER_DUE, BROKER_WHY, CloudFacts, Code, Finding, Plan
 from upgrader.probes.containers import containers
 from upgrader.probes.disk import disk, local_disk
 from upgrader.probes.galera import galera
@@ -117,11 +119,33 @@ def _cloud(ctx: StageContext, facts: CloudFacts, inventory: Inventory) -> tuple[
             Finding(id="drift", code=Code.FAILURE, message=line, next=f"upgrader plan --to {ctx.plan.target}")
             for line in drift(ctx.plan.binding, bind_now(ctx.site, ctx.graph, facts, inventory))
         ]
+    findings += accept_all(other_hosts(ctx.plan, inventory.hosts), dict(ctx.request.acceptances))
     findings += containers(facts, release_names(ctx.graph), ctx.hop.source)
     findings += galera(facts)
     findings += judge_services(facts)
     findings += disk(facts, ctx.site.min_free_bytes, (local_disk(ctx.site.backup_dir), local_disk(ctx.site.state_dir)))
     return tuple(findings)
+
+
+def other_hosts(plan: Plan, now: Iterable[str]) -> tuple[Finding, ...]:
+    """The inventory has other hosts than the plan was made for, as after a rest of days between two hops.
+
+    Before the first hop the drift of everything is refused. Later the tool itself has edited the configuration, and
+    what findings asked for may have been edited by hand; hosts are nobody's to change on the way.
+    """
+    planned, found = {name for name, _ in plan.hosts}, set(now)
+    if not planned or planned == found:
+        return ()
+    words = [f"{name} is new" for name in sorted(found - planned)]
+    words += [f"{name} is gone" for name in sorted(planned - found)]
+    message = f"the inventory has other hosts than the plan: {', '.join(words)}"
+    return (
+        Finding(
+            id="hosts-changed", code=Code.FAILURE, message=message, overridable=True,
+            why="what the plan says of hosts, and the order of their upgrade, was worked out for others",
+            next=f"upgrader abort; upgrader plan --to {plan.target}",
+        ),
+    )  # fmt: skip
 
 
 def _gates(ctx: StageContext, facts: CloudFacts, inventory: Inventory) -> tuple[Finding, ...]:
