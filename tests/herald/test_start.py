@@ -186,3 +186,50 @@ def test_it_ends_when_nobody_works(real: Site) -> None:
     done = subprocess.run([sys.executable, "-c", code, str(real.file)], check=False, timeout=60)
     assert done.returncode == 0 and not works(folder_of(real.state_dir))
     assert 'state="stopped"} 1' in (real.file.parent / "upgrader.prom").read_text()
+
+
+# ---------------------------------------------------------------- the commands
+
+
+def test_every_command_that_takes_the_lease_tells(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At its beginning, and once more what went wrong at its end, however it ends."""
+    from upgrader.session import session
+
+    heard: list[Any] = []
+
+    class Recorded:
+        def __init__(self, told: Site) -> None:
+            heard.append(told.name)
+
+        def ensure(self, after: int) -> tuple[str, ...]:
+            heard.append(after > 0)
+            return ("no metrics",)
+
+        def news(self) -> tuple[str, ...]:
+            return ("no notice",)
+
+    monkeypatch.setattr("upgrader.herald.start.Call", Recorded)
+    said: list[str] = []
+
+    def say(_kind: str, data: dict[str, Any]) -> None:
+        said.append(data["text"].split(maxsplit=1)[1])
+
+    with pytest.raises(KeyboardInterrupt), session(wanting(site), "run", say):
+        raise KeyboardInterrupt
+    assert heard == ["crash", True] and said == ["no metrics", "no notice"]
+    with session(site, "run", say):
+        pass
+    assert len(heard) == 2 and len(said) == 2, "nothing is wanted, so nothing is loaded"
+
+
+def test_every_stage_that_begins_tells(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A herald that was killed is there again with the next stage."""
+    heard: list[int] = []
+    monkeypatch.setattr(Call, "ensure", lambda _self, after: heard.append(after) or ())
+    with opened(wanting(site)) as session:
+        session.begin(a_plan(session.journal))
+        session.journal.begin_hop(0)
+        hop = session.journal.snapshot().hop
+        assert hop is not None
+        session.conduct(session.journal.snapshot()).beside(hop)
+        assert heard == [session.journal.snapshot().last_seq]

@@ -272,6 +272,17 @@ dir = "state"              # the journal; has to be on a local disk
 # token_file = "serve.token"   # what is in it opens the page; a must for all but loopback
 # names = ["upgrade.example.org"]   # host names of the page behind a proxy, which has TLS
 
+[metrics]
+# For Prometheus, by node_exporter's textfile collector; written while a run works, whoever follows it.
+# textfile = "/var/lib/node_exporter/textfile/upgrader.prom"
+
+[notices]
+# Who is told when a run waits, fails, crosses its line or is done; try it with: upgrader notices test
+# urls_file = "notices.urls"   # one address per line, mode 0600: mailto://…, slack://… (Apprise), webhook+https://…
+# webhook_secret_file = "notices.key"   # signs the webhooks, mode 0600
+# events = ["waiting", "failed", "rolled_back", "point_of_no_return", "hop_done", "unattended"]
+# title = "Cloud Frankfurt"    # how messages begin
+
 [window]
 # When the cloud may be changed: no backup, queue migration or upgrade begins outside, or if it would not fit.
 # start = "22:00"          # of every day, of the days below; or once: "2026-12-05 22:00"
