@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,19 @@ from tests.engine_kit.desk import Desk, desk, place
 from tests.engine_kit.forked import forks
 from tests.engine_kit.place import opened
 from tests.journal_kit.history import broken_laws
+from upgrader.cli.closing import what_is_lost
 from upgrader.cli.resume_cmd import go_on
+from upgrader.cli.rollback_cmd import _hop
 from upgrader.conduct import ABORT_REQUEST
 from upgrader.engine import Ending
 from upgrader.errors import RefusedError
 from upgrader.hop_rules import PAUSE, HopRules, pause_words, pauses
+from upgrader.journal import open_journal
 from upgrader.journal.errors import InvariantError
 from upgrader.states import Event, RunState, State
-from upgrader.status import Verdict, choices
+from upgrader.status import Evidence, Verdict, choices, judge_status
+from upgrader.views.status import status_page
+from upgrader.views.terminal import plain_text
 
 __all__ = ["desk", "forks", "place"]
 
@@ -87,12 +93,12 @@ def test_a_command_that_was_given_before_the_rest_is_no_word_to_end_it(desk: Des
 def test_the_sites_rule_holds_unless_whoever_runs_says_otherwise(place: Path) -> None:
     desk = Desk(place, hops=HopRules(pause_between_hops=True))
     with opened(desk.site) as desk.session:
-        desk.begin(hops=3)
+        desk.begin(hops=2)
         assert desk.drive().wants == "hold_hop"
         asked(desk, wanted=False)
         assert desk.drive().wants == "hold_hop", "a rest that came is ended by a person"
-        assert resume(desk).kind == "done", "no second one"
-        assert len(rests(desk)) == 2
+        assert not desk.session._pauses(desk.journal.snapshot()), "no second one would come"
+        assert resume(desk).kind == "done"
         assert broken_laws(desk.journal.events()) == []
 
 
@@ -103,6 +109,39 @@ def test_nobody_rests_unasked_and_no_word_is_for_another_plan() -> None:
     assert not pauses(HopRules(), {}, "a" * 64)
     assert not pauses(HopRules(True), {PAUSE: pause_words(False, "a" * 64)}, "a" * 64)
     assert pauses(HopRules(True), {PAUSE: pause_words(False, "a" * 64)}, "b" * 64)
+
+
+def test_status_says_what_it_waits_for_and_what_is_over(desk: Desk) -> None:
+    desk.begin(hops=2)
+    asked(desk)
+    desk.drive()
+    with open_journal(desk.site.state_dir, readonly=True) as journal:
+        shot = journal.snapshot()
+        report = judge_status(desk.site, shot, Evidence(plan=journal.plan(shot.run.id if shot.run else "")))
+    said = plain_text(status_page(report), width=100)
+    assert "WAITING for you in hop 2 of 2 (2024.2 → 2025.1), stage hold_hop" in said
+    assert "nothing to undo on this hop; nothing leads back to 2024.1 any more" in said
+    assert "begin 2024.2→2025.1 now" in said
+
+
+def test_whoever_asks_for_a_way_back_in_a_rest_hears_who_closed_it_and_what_is_lost(desk: Desk) -> None:
+    desk.begin(hops=2)
+    asked(desk)
+    desk.drive(auto_approve=False)
+    desk.journal.move(0, Event.APPROVE, "anna", "the window is open")
+    final = desk.drive(auto_approve=False)
+    assert final.message.endswith("closes the way back to 2024.1 for good: no redeploy and no restore after it.")
+    assert choices(Verdict.WAITING, desk.hop)[0].what == "close the way back to 2024.1 for good, and finish the hop"
+    desk.journal.move(0, Event.APPROVE, "ben", "all is well")
+    desk.drive()
+    with pytest.raises(RefusedError, match=r"2024\.2 is finalized: its way back is closed") as refused:
+        _hop(desk.session)
+    told = "\n".join(refused.value.details)
+    assert "finalize was approved by ben at " in told and "all is well" in told
+    assert "neither a redeploy nor a restore" in told and "/backups/" in told
+    assert "images" not in told.lower()
+    pruning = replace(desk.site, hops=HopRules(prune_images=True))
+    assert "prune_images" in what_is_lost(desk.journal.snapshot().hops[0], pruning)[-1]
 
 
 def test_a_run_is_ended_in_its_rest(desk: Desk) -> None:

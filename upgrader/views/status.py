@@ -139,10 +139,16 @@ def _mixed(page: Page, seen: Seen) -> None:
     ]
     for release, services, hosts in rows:
         page.line(release, f"  {services}  {hosts}", indent=2, hang=10)
-    for line in seen.evidence[:_MOST_LINES]:
+    told = seen.evidence
+    if len(told) > _MOST_LINES:
+        # the services above say it of many hosts; what could not be read they do not
+        told = tuple(line for line in told if ": not read (" in line)[:_MOST_LINES]
+    for line in told:
         page.line(Span(line, "dim"), indent=4)
-    if len(seen.evidence) > _MOST_LINES:
-        page.line(Span(f"… {len(seen.evidence) - _MOST_LINES} more: upgrader status --json", "dim"), indent=4)
+    if len(told) < len(seen.evidence):
+        page.line(
+            Span(f"… {len(seen.evidence) - len(told)} more, host by host: upgrader status --json", "dim"), indent=4
+        )
 
 
 def _hosts(hosts: tuple[str, ...]) -> str:
@@ -155,8 +161,11 @@ def _back(page: Page, report: Report) -> None:
         page.line("Point of no return: none on this hop.")
     else:
         page.line("Point of no return: ", Span(_PONR.get(report.ponr, report.ponr), crossed), f" · {report.ponr_words}")
+    nothing = "nothing to undo"
+    if report.hop > 1:
+        nothing += f" on this hop; nothing leads back to {report.hops[report.hop - 2][0]} any more"
     words = {
-        "nothing": "nothing to undo",
+        "nothing": nothing,
         "redeploy": f"redeploy {report.source}",
         "restore": f"restore of {', '.join(report.restore_services)}, redeploy of the rest",
         "forward-only": "none, forward only",
