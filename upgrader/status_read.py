@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 DIAGNOSES = "diagnoses"
 """Folder of the files that `diagnose` writes, one folder for each attempt."""
+SEEN = "seen.json"
+"""The part of the last observation that `status` says, beside it: of a thousand hosts the whole takes too long to read.
+Holds for the file it names; any other is read itself."""
 OBSERVED = "observed.json"
 """The last observation of the cloud, beside the journal: CloudFacts as `plan` and `status --observe` leave it."""
 
@@ -180,7 +183,9 @@ def _in_flight(site: Site, snapshot: Snapshot) -> InFlight | None:
     from upgrader import attempts
 
     folder = site.state_dir / "attempts" / row.id
-    judged = attempts.judge(attempts.evidence(folder))
+    # whoever holds the lock lives; without it everything that was left is looked at
+    held = lock_held(folder / attempts.LOCK)
+    judged = attempts.Judgement.RUNNING if held else attempts.judge(attempts.evidence(folder))
     last = _progress(attempts.read_progress(folder, 0)[0])
     return InFlight(id=row.id, stage=row.stage.value, number=row.number, evidence=str(judged), **last)
 
@@ -203,11 +208,24 @@ def _progress(events: list[dict[str, Any]]) -> dict[str, Any]:
 
 def last_seen(site: Site) -> Seen | None:
     """The last observation that was kept; None when there is none (or it is torn)."""
-    document = read_json(site.state_dir / OBSERVED).document
+    short = read_json(site.state_dir / SEEN).document
+    if short is not None and short.get("of") == _mark(site.state_dir / OBSERVED):
+        document: Mapping[str, Any] | None = short
+    else:
+        document = read_json(site.state_dir / OBSERVED).document
     try:
         return seen_of(document) if document else None
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _mark(path: Path) -> list[int]:
+    """Which file this is; a copy is another."""
+    try:
+        about = path.stat()
+    except OSError:
+        return []
+    return [about.st_ino, about.st_size, about.st_mtime_ns]
 
 
 def facts_seen(site: Site) -> CloudFacts | None:
@@ -223,6 +241,8 @@ def facts_seen(site: Site) -> CloudFacts | None:
 def keep_seen(site: Site, facts: Mapping[str, Any]) -> None:
     """Keep an observation (a CloudFacts document) for later answers of `status`."""
     write_json(site.state_dir / OBSERVED, dict(facts))
+    short = {name: facts[name] for name in ("observed_at", "reading") if name in facts}
+    write_json(site.state_dir / SEEN, {**short, "of": _mark(site.state_dir / OBSERVED)})
 
 
 def seen_of(facts: Mapping[str, Any]) -> Seen:

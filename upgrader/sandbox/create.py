@@ -170,7 +170,7 @@ def _hosts(root: Path, plan: Blueprint, counts: tuple[int, int, int], wanted: se
         store.write_bytes(f"{host.dir}/etc/os-release", contents.OS_RELEASE.encode())
         set_free_space(root, name, _FREE_KIB * 1024)
         first = [contents.vip(network)] if last_byte == 11 else []
-        set_system(root, name, **contents.system(f"10.{network}.0.{last_byte}", *first))
+        set_system(root, name, **contents.system(f"10.{network}.{last_byte // 256}.{last_byte % 256}", *first))
         if name in members["keystone"]:
             os.makedirs(host.volume(identity.KEYS), mode=0o700)  # noqa: PTH103
             for number, key in enumerate(keys):
