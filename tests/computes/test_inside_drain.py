@@ -91,10 +91,13 @@ def test_an_api_that_is_away_for_a_moment_costs_no_target(apis: Apis, tmp_path: 
     apis.fail[("POST", "/compute")] = [503, 502]
     said = stretch(apis, tmp_path, targets=["cmp2"])
     assert said["ended"] and said["moved"] == [[one, "cmp2"]]
-    # what is refused by Nova itself is final
+    # what is refused by Nova itself is final for this target, and the next one is tried
     apis.fail[("POST", "/compute")] = [500]
     back = stretch(apis, tmp_path, host="cmp2", targets=["cmp1"])
     assert back["ended"] and back["left"][0]["why"] == "to cmp1: HTTP 500: Internal Server Error"
+    apis.fail[("POST", "/compute")] = [400]
+    other = stretch(apis, tmp_path, host="cmp2", targets=["cmp1", "cmp3"])
+    assert other["ended"] and other["left"] == [] and sorted(other["state"]["tried"][one]) == ["cmp1", "cmp3"]
 
 
 def test_an_instance_that_is_busy_holds_up_nobody_else(apis: Apis, tmp_path: Path) -> None:

@@ -81,24 +81,25 @@ class _Drain:
         for name, server in sorted(self.here.items(), key=lambda item: str(item[1].get("name"))):
             if why_not(server) or busy(server):
                 continue
-            target = self._target(name)
-            if target is None:
-                continue
-            body = {"os-migrateLive": {"host": target or None, "block_migration": "auto"}}
-            try:
-                self.cloud.send("POST", "compute", f"/servers/{name}/action", body)
-            except Refused as refused:
-                if refused.status not in AWAY:
-                    self.tried.setdefault(name, []).append(target)
-                    self._stayed(name, target, refused.words)
-                    continue
-                # to be tried again, unless it turns out that it has begun
-                self._stayed(name, target, refused.words)
-            else:
-                self.tried.setdefault(name, []).append(target)
-            self.going[name] = target  # also without an answer: it may have begun
-            return True
+            while (target := self._target(name)) is not None:
+                if self._begin(name, target):
+                    return True
         return False
+
+    def _begin(self, name: str, target: str) -> bool:
+        """Whether it may have begun: also where no answer came, which the next look shows."""
+        body = {"os-migrateLive": {"host": target or None, "block_migration": "auto"}}
+        try:
+            self.cloud.send("POST", "compute", f"/servers/{name}/action", body)
+        except Refused as refused:
+            self._stayed(name, target, refused.words)
+            if refused.status not in AWAY:
+                self.tried.setdefault(name, []).append(target)
+                return False
+        else:
+            self.tried.setdefault(name, []).append(target)
+        self.going[name] = target
+        return True
 
     def _target(self, name: str) -> str | None:
         """The next place to try, another first choice for each instance; None when all were tried."""
