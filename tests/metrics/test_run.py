@@ -141,6 +141,33 @@ def test_hosts_of_the_waves_as_they_recorded_them(tmp_path: Path) -> None:
     assert one(found, "upgrader_hosts_failed", hop="2024.1-2024.2") == 1
 
 
+def test_hosts_of_one_play_over_all(tmp_path: Path) -> None:
+    """Without waves: the closing account in the exit record; a way back that came right takes them back."""
+    with going(tmp_path) as run:
+        run.begin()
+        assert "upgrader_hosts_done" not in metrics(run)
+        run.end(AttemptState.FAILED, Event.FAILED)
+        stats = {"processed": {"ctl1": 1, "cmp1": 1, "cmp2": 1}, "failures": {"cmp1": 1}, "dark": {}, "ok": {"ctl1": 9}}
+        plays = [{"name": "observe", "stats": {"processed": {"x": 1}}}, {"name": "upgrade", "stats": stats,
+                                                                        "missing": ["cmp3"]}]  # fmt: skip
+        (run.folder / "exit.json").write_text(json.dumps({"attempt": run.attempt, "plays": plays}))
+        found = metrics(run)
+        assert (one(found, "upgrader_hosts_done"), one(found, "upgrader_hosts_failed")) == (2, 2)
+        run.journal.move(0, Event.REDEPLOY, "anna", "back", redeploy_allowed=True)
+        attempt(run.journal, State.ROLLBACK_REDEPLOY)
+        found = metrics(run)
+        assert (one(found, "upgrader_hosts_done"), one(found, "upgrader_hosts_failed")) == (0, 0)
+
+
+@pytest.mark.parametrize("exit_", ["", "{}", '{"plays": 5}', '{"plays": [5, {"name": "upgrade", "stats": null}]}'])
+def test_an_attempt_that_says_nothing_of_hosts(tmp_path: Path, exit_: str) -> None:
+    with going(tmp_path) as run:
+        run.begin()
+        run.end(AttemptState.FAILED, Event.FAILED)
+        (run.folder / "exit.json").write_text(exit_)
+        assert "upgrader_hosts_done" not in metrics(run)
+
+
 def test_a_reader_sees_what_is_added(tmp_path: Path) -> None:
     with going(tmp_path, State.PREFLIGHT) as run:
         reader, watcher = Reader(run.site), Watcher(run.site)

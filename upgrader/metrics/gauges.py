@@ -146,7 +146,7 @@ def _hosts(standing: Standing, site: Labels) -> Iterable[Family]:
         for hop in standing.hops
         if hop.index in standing.rolled
     }
-    yield Family(PREFIX + "hosts_done", "gauge", "Hosts that run the hop's new release and passed the checks.",
+    yield Family(PREFIX + "hosts_done", "gauge", "Hosts that were brought to the hop's new release.",
                  tuple((labels, float(done)) for labels, (done, _) in rolled.items()))  # fmt: skip
     yield Family(PREFIX + "hosts_failed", "gauge", "Hosts whose upgrade failed in the attempt that tried last.",
                  tuple((labels, float(failed)) for labels, (_, failed) in rolled.items()))  # fmt: skip
