@@ -45,7 +45,12 @@ def test_two_releases_and_every_part_of_both(server: Server, ctl1: Path) -> None
     assert {name: part.error for name, part in seen.items() if part.error} == {}
     nova = seen["nova"]
     assert nova.services_down == ("cmp2: nova-compute", "ctl2: nova-scheduler")
-    assert nova.services_disabled == ("cmp3: nova-compute",)
+    assert nova.services_disabled == nova.left_disabled == ("cmp3: nova-compute",)
+    rows = [row.rpartition(": ") for row in nova.silence]
+    assert [(row[0], int(row[2]) > 60) for row in rows] == [("cmp2: nova-compute", True), ("ctl2: nova-scheduler", True)]
+    assert {"cmp3: nova-compute: 60", "odd\\t\\n@read: nova-compute: 66"} <= set(nova.versions)
+    assert [row.rpartition(": ")[0] for row in seen["neutron"].silence] == ["ctl1: neutron-dhcp-agent"]
+    assert [row.rpartition(": ")[0] for row in seen["cinder"].silence] == ["sto2@lvm-1: cinder-volume"]
     assert nova.computes == ("cmp1", "cmp2", "cmp3", "odd\\t\\n@read")
     assert (nova.hypervisors, nova.oldest_service_version, nova.soft_deleted) == (("qemu",), 64, 2)
     assert nova.unmigrated == (

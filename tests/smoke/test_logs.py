@@ -93,7 +93,11 @@ def test_a_long_file_is_not_read_from_its_beginning(host: Host) -> None:
 def test_what_cannot_be_read_is_said(host: Host) -> None:
     host.log("nova/nova-api.log", (700, "ERROR nova.z [-] b"))
     assert host.asked(seconds=-1)["unread"] == [["nova/nova-api.log", "the time for this host was used up"]]
-    assert host.asked(host_root="/nowhere")["unread"][0][0] == "files of services"
+    assert host.asked(host_root="/nowhere", engine="sh -c 'echo no daemon >&2; exit 1'")["unread"] == [
+        ["files of services", "no daemon"]
+    ]
+    none = host.asked(host_root="/nowhere", engine="sh -c 'echo Error: no such volume >&2; exit 1'")
+    assert (none["unread"], none["absent"]) == ([], True)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +148,8 @@ def test_what_a_rise_is(told: Told, rises: bool) -> None:
 
 def test_silence_of_hosts_is_never_good() -> None:
     assert judged()[0][0] == "errors-unread"
+    (finding,) = logs_rate(Counted(absent={"ctl1"}), least=10, factor=3)
+    assert finding.unknown
     (finding,) = logs_rate(Counted({}, {"ctl1": "no answer"}), least=10, factor=3)
     assert finding.unknown
     found = logs_rate(Counted({"nova": {"ctl2": Told(0, 3600, 0, 60)}}, {"ctl1": "no answer"}), least=10, factor=3)

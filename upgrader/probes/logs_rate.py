@@ -36,6 +36,8 @@ class Counted:
     told: dict[str, dict[str, Told]] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
     """Host → what of it could not be read, and why."""
+    absent: set[str] = field(default_factory=set)
+    """Hosts on which no service keeps logs."""
 
 
 def logs_rate(counted: Counted, *, least: int, factor: int) -> tuple[Finding, ...]:
@@ -48,7 +50,8 @@ def logs_rate(counted: Counted, *, least: int, factor: int) -> tuple[Finding, ..
         return tuple(found)
     if not counted.told:
         return (unread(Code.WARNING, UNREAD, "no log of a service was found on any host", "nothing to compare"),)
-    return (good(ID, f"no more errors than before in the logs of {len(counted.told)} services"),)
+    without = f"; {len(counted.absent)} hosts keep none" if counted.absent else ""
+    return (good(ID, f"no more errors than before in the logs of {len(counted.told)} services{without}"),)
 
 
 def _service(service: str, hosts: Mapping[str, Told], least: int, factor: int) -> Iterable[Finding]:

@@ -152,6 +152,8 @@ def _counted(result: PlayResult, hosts: tuple[str, ...], question: Mapping[str, 
             why = lost.get(host) or str(said.get("msg") or said.get("stderr") or "").strip()[-200:]
             found.unread[host] = why or result.error or "no answer"
             continue
+        if answer.get("absent"):
+            found.absent.add(host)
         if answer.get("unread"):
             found.unread[host] = "; ".join(f"{what}: {why}" for what, why in answer["unread"][:4])
         for service, row in (answer.get("services") or {}).items():

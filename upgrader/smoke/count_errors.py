@@ -34,6 +34,8 @@ TOLD = 3
 _LEVEL = re.compile(r"^(?:\S+\s+){0,3}?(?:ERROR|CRITICAL)\s|\[(?:\w+:)?(?:error|crit|ERROR|CRITICAL)\]")
 _REQUEST = re.compile(r"\[(?:None )?req-[^\]]*\]|\[- (?:- )+-\]|\breq-[0-9a-f-]{36}\b")
 _WORD = re.compile(r"(?i)((?:passw|secret|token|key|auth|credential)[\w-]*[\"']?\s*(?:[:=]|=>)\s*[\"']?)[^\s\"',;)}]+")
+_NO_VOLUME = re.compile(r"no such volume|no volume with name", re.I)
+"""docker and podman."""
 _LOGIN = re.compile(r"://[^/\s\"'<>,]*@")
 _LONG = re.compile(r"(?=[^\s.]*\d)[A-Za-z0-9+/_=%-]{24,}")
 
@@ -83,19 +85,21 @@ def counted(path: Path, question: Question, begin: float, end: float, kinds: dic
 
 
 def logs_root(question: Question) -> tuple[Path | None, str]:
-    """The folder that is /var/log/kolla in the containers, and why there is none."""
+    """The folder that is /var/log/kolla in the containers; None and why, or no words where there simply is none."""
     words = ["volume", "inspect", "--format", "{{.Mountpoint}}", "kolla_logs"]
     command = ["sh", "-c", question["engine"] + ' "$@"', "engine", *words]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=15)
         place = done.stdout.decode("utf-8", "replace").strip()
         error = done.stderr.decode("utf-8", "replace").strip()[-300:]
+        if _NO_VOLUME.search(error):
+            error = ""
     except (OSError, subprocess.SubprocessError) as trouble:
         place, error = "", str(trouble)
     for found in (place, question["host_root"] + "/var/log/kolla"):
         if found and Path(found).is_dir():
             return Path(found), ""
-    return None, error or "there is no volume kolla_logs and no /var/log/kolla"
+    return None, error
 
 
 def files(root: Path, begin: float) -> list[tuple[str, Path]]:
@@ -117,7 +121,7 @@ def answer(question: Question) -> dict[str, Any]:
     question = {**question, "now": now, "deadline": now + question["seconds"]}
     root, why = logs_root(question)
     if root is None:
-        return {"now": now, "services": {}, "unread": [["files of services", why]]}
+        return {"now": now, "services": {}, "unread": [["files of services", why]] if why else [], "absent": not why}
     unread: list[list[str]] = []
     services: dict[str, dict[str, Any]] = {}
     old: dict[str, dict[str, int]] = {}

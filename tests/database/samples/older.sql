@@ -14,6 +14,7 @@ INSERT INTO services (created_at, host, `binary`, last_seen_up, disabled, delete
   ('2020-01-01', 'cmp3', 'nova-compute', UTC_TIMESTAMP() - INTERVAL 300 SECOND, 1, 0, 1, 60),
   ('2020-01-01', 'cmp4', 'nova-compute', NULL, 0, 4, 0, 40),
   ('2020-01-01', CONCAT('odd\t\n@read', CHAR(27), '[31m'), 'nova-compute', UTC_TIMESTAMP(), 0, 0, 0, 66);
+UPDATE services SET disabled_reason = 'upgrader: 2023.1 to 2023.2' WHERE host = 'cmp3';
 INSERT INTO nova_cell0.services (created_at, host, `binary`, last_seen_up) VALUES (UTC_TIMESTAMP() - INTERVAL 2 DAY, 'ctl2', 'nova-scheduler', NULL);
 CREATE TABLE compute_nodes (id INT, hypervisor_type MEDIUMTEXT NOT NULL, deleted INT, cpu_allocation_ratio FLOAT, ram_allocation_ratio FLOAT, disk_allocation_ratio FLOAT);
 INSERT INTO compute_nodes VALUES (1, 'QEMU', 0, 4, 1, 1), (2, 'QEMU', 0, 0, 1, 1), (3, 'VMware vCenter Server', 3, NULL, NULL, NULL);

@@ -348,7 +348,7 @@ class Trial:
                 words = words or str(why)
         if left:
             raise Refused(200, f"left behind of {self.name}: {', '.join(left)} ({words})")
-        return f"{count} things this trial had left" if count else "nothing was left to remove"
+        return f"the last {count} things removed" if count else "nothing was left to remove"
 
     def _delete(self, kind: str, url: str, identity: str) -> None:
         headers = _COMPUTE if kind in ("server", "flavor") else {}
