@@ -46,11 +46,12 @@ def _base64_forms(secret: bytes) -> Iterable[str]:
 
 def _forms(secret: str) -> set[str]:
     forms = {secret, repr(secret)[1:-1], quote(secret), quote(secret, safe="")}
-    for plain in (secret, repr(secret)[1:-1]):
+    in_shell = secret.replace("'", "'\"'\"'")
+    for plain in {secret, repr(secret)[1:-1], in_shell, repr(in_shell)[1:-1]}:
         for ascii_only in (True, False):
             once = json.dumps(plain, ensure_ascii=ascii_only)[1:-1]
             forms |= {once, json.dumps(once, ensure_ascii=ascii_only)[1:-1]}
-    forms.add(secret.replace("'", "'\"'\"'"))
+    forms |= {in_shell, repr(in_shell)[1:-1]}
     forms.add(secret.replace("'", "''"))
     forms.update(_base64_forms(secret.encode()))
     return {form for form in forms if len(form) >= SHORTEST}

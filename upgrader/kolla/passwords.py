@@ -172,12 +172,13 @@ def open_passwords(path: Path, vault: Vault | None) -> tuple[bytes, YamlText]:
 def text_of(data: bytes, path: Path, vault: Vault | None) -> YamlText:
     """As `open_passwords`, for other bytes of the same file."""
     site = _site(path, vault)
-    if site is not None and vault is not None and not data.startswith(VAULT_HEADER):
-        plain = decrypt(data, path, vault) if encrypted(data) else data
+    text = text_in_file(data, path, vault)
+    if site is not None and vault is not None:
+        plain = data if data.startswith(VAULT_HEADER) else text.text.encode()
         tools = vault.toolchain
         whole = overlaid(site, plain, tools.bin / "ansible", environment(tools), for_ansible=False)
-        return parse(whole or plain, path)
-    text = text_in_file(data, path, vault)
+        if whole is not None:
+            return parse(whole, path)
     asked = names_with_lookups(text.text)
     if asked:
         raise ConfigError(

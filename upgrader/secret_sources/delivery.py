@@ -82,6 +82,8 @@ def overlaid(
     rules = site.secrets
     if not (rules.passwords_kv or rules.passwords_env or rules.lookups):
         return None
+    if data.startswith(_VAULT_HEADER) and rules.lookups:
+        return None
     if data.startswith(_VAULT_HEADER):
         raise ConfigError(
             f"{site.passwords} is encrypted as a whole, and [secrets] says that passwords are elsewhere: one of them.",
