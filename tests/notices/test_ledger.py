@@ -6,7 +6,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.journal_kit import ram_folder
 from tests.notices_kit import a_notice
 from upgrader.notices.ledger import Ledger
 
@@ -91,3 +94,38 @@ def test_the_same_trouble_is_noted_once(ledger: Ledger) -> None:
     for words in ("x", "x", "y", "x"):
         ledger.trouble(words)
     assert [words for _, words in Ledger.of(ledger.path.parents[1]).troubles] == ["x", "y", "x"]
+
+
+ENDS = st.sampled_from(["sent", "failed", "killed"])
+OPS = st.lists(st.tuples(st.sampled_from(["a", "b"]), ENDS, st.sampled_from([0, 10, 31, 50])), max_size=12)
+
+
+@given(OPS)
+def test_whatever_is_killed_and_whenever(ops: list[tuple[str, str, int]]) -> None:
+    """Against a model: what may have gone out is not sent again, a failure once more, and everything else is sent."""
+    clock = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
+    tried: dict[str, list[tuple[str, datetime]]] = {"a": [], "b": []}
+    with ram_folder() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("upgrader.notices.ledger._now", lambda: clock.isoformat())  # noqa: PLW0108 - the clock goes on
+        Ledger.of(folder).open(NOTICE, ["a", "b"])
+        for name, how, seconds in ops:
+            clock += timedelta(seconds=seconds)
+            ledger = Ledger.of(folder)  # as after a kill: nothing is remembered but what is in the file
+            found = {one.name: one.tries for one in ledger.due(NOTICE.id, clock, retry_after=30, lost_after=45)}
+            assert set(found) == {one for one, ends in tried.items() if _wanted(ends, clock)}
+            if name not in found:
+                continue
+            number = found[name] + 1
+            assert number == len(tried[name]) + 1
+            tried[name].append((how, clock))
+            ledger.note(NOTICE.id, name, number, "trying")
+            if how != "killed":
+                ledger.note(NOTICE.id, name, number, how)
+    assert all(len(ends) <= 2 for ends in tried.values())
+
+
+def _wanted(ends: list[tuple[str, datetime]], now: datetime) -> bool:
+    if not ends:
+        return True
+    how, at = ends[-1]
+    return len(ends) == 1 and how == "failed" and (now - at).total_seconds() >= 30

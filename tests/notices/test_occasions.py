@@ -79,6 +79,14 @@ def test_the_words_of_a_failure() -> None:
     assert "pull stopped before any service was changed" in clean.title
 
 
+def test_the_words_of_a_hop_that_is_done() -> None:
+    done = moved(State.FINALIZE, Event.SUCCEEDED, State.HOP_DONE)
+    (notice,) = told(done)
+    assert "The next one is 2024.2→2025.1." in notice.text and notice.level == "success"
+    (notice,) = told(replace(done, hop=1))
+    assert "It was the last one of the run." in notice.text and notice.title == "prod-fra: 2024.2→2025.1 is done"
+
+
 def test_ids_hold_still_and_differ() -> None:
     both = [moved(State.UPGRADE, Event.FAILED, State.DECIDE, seq=n) for n in (5, 9)]
     first, again = told(*both), told(*both, report=replace(REPORT, last_event_at=ago(0), controller=""))

@@ -77,7 +77,7 @@ def _moved(moment: Moment, event: EventRow) -> Iterator[Notice]:
     of = f"{event.run}:{event.hop}"
     here = _Of(moment, event.run, event.hop, event.at, stage)
     if to == State.HOP_DONE:
-        yield here.notice("hop_done", f"hop_done:{of}", "success", f"{here.name} is done", why)
+        yield here.notice("hop_done", f"hop_done:{of}", "success", f"{here.name} is done", here.rest)
     elif to == State.ROLLED_BACK:
         said = f"{here.name} was rolled back, and {here.source} verified"
         yield here.notice("rolled_back", f"rolled_back:{of}", "warning", said, why)
@@ -152,6 +152,14 @@ class _Of:
     @property
     def name(self) -> str:
         return f"{self.source}→{self.target}" if self.target else f"hop {self.hop + 1}"
+
+    @property
+    def rest(self) -> str:
+        """What is left of the run after this hop; empty where that is not known."""
+        left = self._hops[self.hop + 1 :]
+        if not self._hops:
+            return ""
+        return f"The next one is {left[0][0]}→{left[0][1]}" if left else "It was the last one of the run"
 
     @property
     def _hops(self) -> tuple[tuple[str, str, str], ...]:
