@@ -12,6 +12,7 @@ from tests.engine_kit.desk import Desk, desk, place
 from tests.engine_kit.forked import forks
 from tests.engine_kit.place import opened
 from tests.journal_kit.history import broken_laws
+from upgrader.cli.abort_cmd import told
 from upgrader.cli.closing import what_is_lost
 from upgrader.cli.resume_cmd import go_on
 from upgrader.cli.rollback_cmd import _hop
@@ -153,6 +154,10 @@ def test_a_run_is_ended_in_its_rest(desk: Desk) -> None:
     shot = desk.journal.snapshot()
     assert shot.run is not None and shot.run.state is RunState.ABORTED
     assert [hop.state for hop in shot.hops] == [State.HOP_DONE, State.ABORTED, State.ABORTED]
+    assert told(shot.hops) == (
+        "Aborted. No running service was changed on this hop (2024.2→2025.1). "
+        "The cloud stays on 2024.2: 2024.1→2024.2 done before."
+    )
     assert set(desk.world.at("host").values()) == {"2024.2"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ from upgrader.errors import LockedError, RefusedError
 
 if TYPE_CHECKING:
     from upgrader.config import Site
+    from upgrader.journal import HopRow
     from upgrader.session import Session
     from upgrader.views.live import Live
 
@@ -77,7 +79,6 @@ def _abort(site: Site, view: Live, reason: str, wait: int) -> str:
 
 
 def _end(opened: Session, view: Live, reason: str) -> str:
-    from upgrader.model import BROKER_DONE
     from upgrader.states import RUN_ENDED, RunState
 
     snapshot = opened.journal.snapshot()
@@ -92,8 +93,18 @@ def _end(opened: Session, view: Live, reason: str) -> str:
             next_command="upgrader status",
             reason="too-late-to-abort",
         )
-    hop = snapshot.hops[0] if snapshot.hops else None
-    name = f" ({hop.name})" if hop else ""
-    migrated = any(BROKER_DONE in row.facts for row in snapshot.hops if row.state.value == "aborted")
-    done = "Queues were migrated on this hop" if migrated else "No running service was changed on this hop"
-    return f"Aborted. {done}{name}."
+    return told(snapshot.hops)
+
+
+def told(hops: Sequence[HopRow]) -> str:
+    """What an aborted run leaves: the hops that were done stay done."""
+    from upgrader.model import BROKER_DONE
+
+    done = [row for row in hops if row.state.value == "hop_done"]
+    ended = next((row for row in hops if row.state.value == "aborted"), None)
+    name = f" ({ended.name})" if ended else ""
+    migrated = ended is not None and BROKER_DONE in ended.facts
+    words = "Queues were migrated on this hop" if migrated else "No running service was changed on this hop"
+    names = ", ".join(row.name for row in done)
+    stays = f" The cloud stays on {done[-1].target}: {names} done before." if done else ""
+    return f"Aborted. {words}{name}.{stays}"
