@@ -148,7 +148,7 @@ class Site:
     rolling: RollingRules = field(default_factory=RollingRules)
     """In which waves hosts are upgraded."""
     hops: HopRules = field(default_factory=HopRules)
-    verify: VerifyRules = VerifyRules()
+    verify: VerifyRules = field(default_factory=VerifyRules)
     window: WindowRules | None = None
     """When the cloud may be changed; None: whenever an operator says so."""
 

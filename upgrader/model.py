@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from upgrader.observed import ClockFacts, GaleraFacts, Observed
 from upgrader.rendered import ConfigDifference
 from upgrader.value import Pattern, Value, named
+from upgrader.wave import Wave
 
 ReleaseId = Annotated[str, Pattern(r"^20[0-9]{2}\.[12]$")]
 
@@ -303,14 +304,6 @@ class HopPlan(Value):
     @property
     def name(self) -> str:
         return f"{self.source}→{self.target}"
-
-
-class Wave(Value):
-    """Hosts that are upgraded together, in one run of the target's playbooks."""
-
-    kind: Literal["control", "canary", "batch"]
-    name: str
-    hosts: tuple[str, ...]
 
 
 class Binding(Value):

@@ -11,7 +11,7 @@ from tests.house.tree import imports, modules, unit
 LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Data, and the version: no logic at all.", ("release_graph", "runbooks", "upgrader")),
     ("The form of every value.", ("value",)),
-    ("Values of what services said, and of what two renderings differ in.", ("observed", "rendered")),
+    ("Values of what services said, and of what two renderings differ in.", ("observed", "rendered", "wave")),
     (
         "Words and tools that know nothing of upgrades: errors, values, the law, the disk, processes, drawings.",
         ("errors", "model", "states", "durable", "processes", "redact", "pictures"),

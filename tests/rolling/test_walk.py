@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upgrader.model import Wave
 from upgrader.rolling import Halt, RollRecord, walk
+from upgrader.wave import Wave
 
 CONTROL = ("ctl1", "ctl2", "ctl3")
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from upgrader.model import Wave
 from upgrader.rolling.record import RollRecord
+from upgrader.wave import Wave
 
 Why = Mapping[str, str]
 """Host → why it did not come right."""

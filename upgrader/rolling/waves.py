@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from upgrader.errors import ConfigError
-from upgrader.model import Wave
 from upgrader.rolling_rules import RollingRules
+from upgrader.wave import Wave
 
 _NOT_PURE = frozenset(
     {

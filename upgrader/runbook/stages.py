@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from upgrader.kolla.commands import command
-from upgrader.model import HopPlan, Plan, StagePlan, Wave
+from upgrader.model import HopPlan, Plan, StagePlan
 from upgrader.rolling.waves import CLOSING_TAGS
 from upgrader.runbook.commands import Typist
 from upgrader.runbook.document import Span, StagePage, Typed
+from upgrader.secret_sources import typed
+from upgrader.wave import Wave
 
 if TYPE_CHECKING:
     from upgrader.config import Site
@@ -212,8 +214,10 @@ def _upgrades(desk: _Desk) -> tuple[str, ...]:
 def _locked(desk: _Desk) -> tuple[str, ...]:
     """An encrypted passwords.yml cannot be merged as it is."""
     site = desk.typist.site
-    if site is None or site.vault_password_file is None:
+    if site is None:
         return ()
+    if site.vault_password_file is None or not site.secrets.plain:
+        return typed.notes(site)
     return ("if passwords.yml is encrypted: ansible-vault decrypt before it is merged, ansible-vault encrypt after it",)
 
 

@@ -16,7 +16,7 @@ from upgrader.computes.port import Computes
 from upgrader.durable import make_dir
 from upgrader.kolla.inventory import Inventory
 from upgrader.kolla.toolchain import Toolchain
-from upgrader.model import CloudFacts, Code, Finding, Wave
+from upgrader.model import CloudFacts, Code, Finding
 from upgrader.rolling import RollRecord
 from upgrader.rolling.walk import Why
 from upgrader.rolling.waves import CLOSING_TAGS
@@ -25,6 +25,7 @@ from upgrader.stages.base import StageCanceled, StageContext, StepFailed
 from upgrader.stages.common import action_play
 from upgrader.stages.health import await_health
 from upgrader.stages.services import segments
+from upgrader.wave import Wave
 
 FACTS = "facts"
 FACT_HOSTS_SINCE = "2025.1"
