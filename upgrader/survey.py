@@ -40,6 +40,7 @@ from upgrader.recorded import effective_of, groups_of, record_of
 from upgrader.rolling import Waves, waves_of
 from upgrader.runner.ansible import AnsibleRunner
 from upgrader.runner.base import Runner
+from upgrader.secret_sources.identities import identities
 from upgrader.status_read import keep_seen
 
 KEY = "binding.key"
@@ -139,6 +140,9 @@ def password_names(site: Site, toolchain: Toolchain) -> PasswordNames:
 
 def _must_have_password_file(site: Site) -> None:
     """Ansible starts nothing at all with a password file that is not there, and blames the inventory."""
+    if not site.secrets.plain:
+        identities(site.vault_password_file)
+        return
     if site.vault_password_file is not None and not site.vault_password_file.is_file():
         raise ConfigError(
             f"The vault password file {site.vault_password_file} does not exist "

@@ -35,6 +35,7 @@ from upgrader.kolla.vault import Vault
 from upgrader.model import CloudFacts
 from upgrader.runner.ansible import AnsibleRunner
 from upgrader.runner.base import PlayResult
+from upgrader.secret_sources.identities import identities
 from upgrader.status_read import keep_seen
 from upgrader.survey import LOOKS, looking_glass, read_settings
 
@@ -85,8 +86,9 @@ def secrets_of(site: Site, graph: ReleaseGraph, heard: Heard) -> bool:
         heard.gap("globals.yml", error)
     if site.vault_password_file is not None:
         try:
-            found.add(site.vault_password_file.read_text(encoding="utf-8").strip())
-        except (OSError, UnicodeDecodeError):
+            for one in identities(site.vault_password_file):
+                found.add(one.file.read_text(encoding="utf-8").strip() if one.file else one.password)
+        except (UpgraderError, OSError, UnicodeDecodeError):
             found.discard("")
     try:
         vault = None

@@ -67,7 +67,7 @@ class PasswordNames:
 def names(path: Path, vault: Vault | None = None) -> PasswordNames:
     """Names in a passwords file, and whether it is encrypted. Raises ConfigError as `keys` does."""
     data, text = open_passwords(path, vault)
-    outside = _kept_elsewhere(path, data, vault)
+    outside = kept_elsewhere(path, data, vault)
     filled = [entry for entry in text.entries if not entry.empty]
     scalars = [found for entry in filled for found in scalars_below(entry.tree, entry.key)]
     sealed = all(tag == "!vault" or key == "public_key" for key, tag, _ in scalars)
@@ -118,7 +118,7 @@ def plan_merge(
     example = parse(_example(toolchain), toolchain.example_passwords)
     missing = [entry for entry in example.entries if text.get(entry.key) is None]
     state = valkey_state(text, path, vault, adding=any(entry.key == VALKEY for entry in missing))
-    if _kept_elsewhere(path, before, vault):
+    if kept_elsewhere(path, before, vault):
         return _left_to_people(path, before, vault, text, missing, state, align_valkey=align_valkey)
     plain = text.text
     if state == "differs" and align_valkey:
@@ -201,7 +201,7 @@ def _site(path: Path, vault: Vault | None) -> Site | None:
     return site if site is not None and site.passwords == path else None
 
 
-def _kept_elsewhere(path: Path, before: bytes, vault: Vault | None) -> str:
+def kept_elsewhere(path: Path, before: bytes, vault: Vault | None) -> str:
     """Where passwords are instead of in the file, to which nothing may then be added in the clear."""
     site = _site(path, vault)
     outside = elsewhere(site)
@@ -221,7 +221,7 @@ def _left_to_people(
     align_valkey: bool,
 ) -> PasswordMerge:
     """Raises ConfigError naming what has to be added where the passwords are: this tool only reads there."""
-    where = _kept_elsewhere(path, before, vault)
+    where = kept_elsewhere(path, before, vault)
     if missing:
         names = [entry.key for entry in missing]
         raise ConfigError(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast, get_args
 
 from upgrader.errors import UsageError
 from upgrader.kolla.commands import FIRST_PYTHON_CLI, Action, command, genpwd, mergepwd
+from upgrader.secret_sources import typed
 
 if TYPE_CHECKING:
     from upgrader.config import Site
@@ -80,7 +81,7 @@ class Typist:
             inventory=inventory or str(site.inventory),
             config_dir=str(site.config_dir),
             passwords=str(site.passwords) if own else "",
-            vault_password_file=str(site.vault_password_file or ""),
+            vault_password_file=typed.password_file(site),
             extra_vars_files=[str(path) for path in site.extra_vars],
             tags=tags,
             limit=limit,

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from upgrader import durable
 from upgrader.config import Site
-from upgrader.kolla.passwords import open_passwords, plan_merge
+from upgrader.errors import ConfigError
+from upgrader.kolla.passwords import kept_elsewhere, open_passwords, plan_merge
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.kolla.vault import Vault, decrypt_values, encrypt, encrypted
 from upgrader.kolla.yaml_text import YamlText, scalars_below
@@ -45,6 +46,14 @@ def write_passwords(
     vault = Vault(toolchain, vault_password_file) if vault_password_file else None
     ours_vault = Vault(toolchain, production.vault_password_file) if production.vault_password_file else None
     data, ours = open_passwords(production.passwords, ours_vault)
+    if not encrypted(data) and not production.secrets.plain and kept_elsewhere(production.passwords, data, ours_vault):
+        raise ConfigError(
+            f"Production's passwords are not in {production.passwords.name} but in "
+            f"{kept_elsewhere(production.passwords, data, ours_vault)}, and are never written in the clear; "
+            "say in staging's [secrets] where staging's are.",
+            next_command="upgrader staging check",
+            reason="passwords-elsewhere",
+        )
     theirs = open_passwords(own, vault)[1] if own is not None else None
     plain = combined(ours, theirs).encode()
     content = encrypt(plain, data, target, vault) if encrypted(data) else plain
