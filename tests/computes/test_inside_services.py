@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.computes_kit import TOKEN, Apis, NoSqlalchemy, Quick
+from tests.availability_kit.certificate import certificate
+from tests.computes_kit import TOKEN, Apis, NoSqlalchemy, Quick, serving
 from upgrader.computes.inside import services as inside
 from upgrader.computes.inside.cloud import Refused
 from upgrader.computes.inside.main import answer
@@ -155,3 +156,14 @@ def test_a_filter_that_nova_drops_is_made_up_for(apis: Apis, tmp_path: Path, mon
     )
     found = answer({"do": "instances", "hosts": ["cmp1"]}, apis.cloud(tmp_path))["instances"]
     assert [row["name"] for row in found] == ["here"]
+
+
+def test_the_container_s_own_authority_is_asked(root: Path, tmp_path: Path) -> None:
+    public, private = certificate(tmp_path)
+    with serving(root, (public, private)) as apis:
+        assert len(inside.listed(apis.cloud(tmp_path, cafile=str(public)))) == 3
+        assert len(inside.listed(apis.cloud(tmp_path, insecure="true"))) == 3
+        for bad, words in (("", "self.signed"), (str(tmp_path / "nowhere"), "No such file")):
+            with pytest.raises(Refused, match=words) as refused:
+                apis.cloud(tmp_path, cafile=bad)
+            assert refused.value.status == 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import ssl
 import sys
 import threading
 import time
@@ -44,10 +45,11 @@ class Apis:
     fail: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
     region: str = "RegionOne"
+    tls: bool = False
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_address[1]}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.server.server_address[1]}"
 
     def conf(self, folder: Path, **changes: str) -> Path:
         """A nova.conf as Kolla writes it, for this server."""
@@ -119,6 +121,20 @@ class Apis:
         return 200, found
 
 
+def small_cloud(place: Path) -> Path:
+    """As much of a sandbox as Nova needs: three computes and a controller, no instances."""
+    for name in ("cmp1", "cmp2", "cmp3", "ctl1"):
+        (place / "hosts" / name / "containers").mkdir(parents=True)
+        (place / "hosts" / name / "images").mkdir()
+        container = "nova_compute" if name.startswith("cmp") else "neutron_dhcp_agent"
+        release = "2024.1" if name == "cmp3" else "2025.1"
+        image = f"sandbox/kolla/nova-compute:{release}-debian-bookworm"
+        found = {"image": image, "status": "running", "started_at": world.now(), "health": "", "exit_code": 0}
+        world.Host(str(place), name).put(container, found)
+    sandbox.remove_instances(place)
+    return place
+
+
 class Quick(Cloud):
     """Does not sleep for long; counts how often it would have."""
 
@@ -130,7 +146,7 @@ class Quick(Cloud):
 
 
 @contextmanager
-def serving(root: Path) -> Iterator[Apis]:
+def serving(root: Path, certificate: tuple[Path, Path] | None = None) -> Iterator[Apis]:
     apis: Apis
 
     class Handler(BaseHTTPRequestHandler):
@@ -153,7 +169,11 @@ def serving(root: Path) -> Iterator[Apis]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    apis = Apis(root, server)
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    apis = Apis(root, server, tls=bool(certificate))
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:

@@ -26,6 +26,8 @@ PAGE = 5
 INSTANCES = 12
 """As many as the database's rows say."""
 
+MIGRATION_SECONDS = 0.05
+
 State = dict[str, Any]
 
 
@@ -233,7 +235,7 @@ class Api:
         server["actions"].append(
             {"action": "live-migration", "request_id": request, "user_id": USER, "events": [event] if words else []}
         )
-        ends = 0.0 if words else time.time() + (1e9 if server["migration"] == "endless" else 0.05)
+        ends = 0.0 if words else time.time() + (1e9 if server["migration"] == "endless" else MIGRATION_SECONDS)
         server.update(before=server["status"], status="MIGRATING", ends=ends, to="" if words else host or fit[0])
         return {}
 
