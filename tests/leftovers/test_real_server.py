@@ -41,7 +41,8 @@ def host(tmp_path: Path, server: Server) -> Path:
 def ask(host: Path) -> Answers:
     limited = str(host.parent / "limited.sh")
     done = run_script(
-        host, limited, "facts/questions.sh", "leftovers/ask.sh", variables=VARIABLES, script_rabbitmq="", script_opensearch=""
+        host, limited, "facts/questions.sh", "leftovers/ask.sh",
+        variables=VARIABLES, script_rabbitmq="", script_opensearch="",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return Answers(sections={"ctl1": sections(done.stdout)})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from upgrader.progress.kept import FILE, keep
 from upgrader.progress.services import ServiceLine, Services
 from upgrader.progress.tally import of_documents
 from upgrader.redact import Redactor
-from upgrader.runner.base import Play, TaskEvent
+from upgrader.runner.base import Play
 from upgrader.runner.events import EVENTS, Account, read, reconstruct
 from upgrader.states import AttemptState, Event
 from upgrader.status import Report, Verdict
@@ -180,8 +179,3 @@ def test_lines_of_many_services_are_few() -> None:
 @pytest.mark.parametrize("verdict", [Verdict.NO_RUN, Verdict.DONE])
 def test_nothing_is_said_where_nothing_was_begun(verdict: Verdict) -> None:
     assert "Services" not in text_of(Report("s", verdict, hops=(("a", "b", "hop_done"),)))
-
-
-def test_the_tally_takes_the_runners_events() -> None:
-    assert os.fspath(FILE) == "services.json"
-    assert of_documents([TaskEvent(1, "play_start", play="Apply role nova").document()]).now == "nova"

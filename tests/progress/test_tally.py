@@ -71,6 +71,16 @@ def test_the_play_says_whose_task_it_is() -> None:
     assert list(tally.roles) == ["loadbalancer"]
 
 
+def test_a_play_without_hosts_is_a_service_this_cloud_has_not() -> None:
+    told = Told().role("mariadb", "ctl1")
+    told.add("play_start", play="Apply role rabbitmq")
+    told.add("play_start", play="Apply role keystone")
+    found = roles_done(told.events, ORDER, HOSTS)
+    assert found.done == ("mariadb",), "another service's play has begun"
+    told.role("glance", "ctl1")
+    assert roles_done(told.events, ORDER, HOSTS).absent == ("cron", "loadbalancer", "rabbitmq", "keystone")
+
+
 def test_plays_of_a_service_after_its_own() -> None:
     told = Told().role("mariadb", "ctl1").play("Restart mariadb services", "mariadb", "ctl1")
     told.play("Bootstrap nova API databases", "nova", "ctl1").role("nova-cell", "cmp1")

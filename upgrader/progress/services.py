@@ -51,7 +51,7 @@ def from_plays(tallies: Sequence[Tally], *, running: bool) -> Services | None:
     """Of an attempt's plays, each of which may have worked on other hosts; None where none was counted."""
     order: dict[str, None] = {}
     for tally in tallies:
-        order.update(dict.fromkeys(tally.roles))
+        order.update(dict.fromkeys(name for name, known in tally.roles.items() if known.hosts or name == tally.now))
     if not order:
         return None
     last = tallies[-1]

@@ -23,6 +23,12 @@ _TROUBLE = ("host_failed", "host_unreachable")
 _HEARD = frozenset({"host_ok", "host_changed", "host_skipped", "host_ignored"})
 
 
+def _service(role: str) -> str:
+    """The service whose role this is; empty for one that serves all services."""
+    name = _ALIASES.get(role, role)
+    return "" if name in _HELPERS or name.startswith("service-") else name
+
+
 class Event(Protocol):
     """What is needed of an event; runner.base.TaskEvent has it."""
 
@@ -72,20 +78,27 @@ class Tally:
         changed = False
         if kind == "play_start":
             self._play = play
-            if play.startswith(APPLY):
-                changed = self._begin(play.removeprefix(APPLY))
-        elif kind == "task_start" and not self._play.startswith(APPLY):
-            changed = self._begin(role)
+            changed = play.startswith(APPLY) and self._leave(_service(play.removeprefix(APPLY)))
+        elif kind == "task_start":
+            # a play for hosts of a service that this cloud has not is announced too, and has no task
+            named = self._play.removeprefix(APPLY) if self._play.startswith(APPLY) else role
+            changed = self._begin(_service(named))
         if host and (kind in _HEARD or kind in _TROUBLE):
             changed |= self._heard(kind, task, host)
         return changed
 
-    def _begin(self, role: str) -> bool:
-        service = _ALIASES.get(role, role)
-        if not service or service in _HELPERS or service.startswith("service-") or service == self.now:
+    def _leave(self, service: str) -> bool:
+        """The play of another service begins: the one before is at its end."""
+        if not service or not self.now or service == self.now:
             return False
-        if self.now:
-            self.roles[self.now].ended = True
+        self.roles[self.now].ended = True
+        self.now = ""
+        return True
+
+    def _begin(self, service: str) -> bool:
+        if not service or service == self.now:
+            return False
+        self._leave(service)
         self.now = service
         # begun again: it is not at its end
         self.roles.setdefault(service, RoleTally()).ended = False
@@ -150,6 +163,8 @@ def rest_of(tally: Tally, order: Sequence[str], hosts: Collection[str]) -> Roles
     lacking: list[tuple[str, tuple[str, ...]]] = []
     for place, name in enumerate(order):
         known = tally.roles.get(name)
+        if known is not None and not known.hosts and known.ended:
+            known = None
         if known is not None:
             lost |= set(known.broken) & wanted
         if place > furthest and not (tally.over and known is None):

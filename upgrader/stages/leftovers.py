@@ -8,7 +8,7 @@ from upgrader.kolla.inventory import Inventory
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.leftovers.judge import summary
 from upgrader.leftovers.work import Asked, put_right
-from upgrader.stages.base import StageContext
+from upgrader.stages.base import StageCanceled, StageContext
 
 
 def leftovers(ctx: StageContext, toolchain: Toolchain, inventory: Inventory, *, but: Collection[str] = ()) -> str:
@@ -19,6 +19,8 @@ def leftovers(ctx: StageContext, toolchain: Toolchain, inventory: Inventory, *, 
     """
     asked = Asked(ctx.site, toolchain, ctx.attempt.runner(), inventory, ctx.attempt.play_folder, ctx.attempt.cancelled)
     findings = put_right(asked, ctx.graph, (ctx.hop.source, ctx.hop.target), but=but)
+    if ctx.attempt.cancelled():
+        raise StageCanceled("putting right what interrupted roles left")
     ctx.judge(findings, "an interrupted role left what has to be put right first")
     return summary(findings)
 
