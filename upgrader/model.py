@@ -95,9 +95,6 @@ class Finding(Value):
         return self.code is Code.FAILURE and not self.accepted[1]
 
 
-# ---------------------------------------------------------------- what was seen of the cloud
-
-
 class ContainerFacts(Value):
     name: str
     image: str
@@ -354,9 +351,6 @@ class Plan(Value):
     @property
     def blockers(self) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.findings if finding.blocks)
-
-
-# ---------------------------------------------------------------- an attempt and its outcome
 
 
 class AttemptRequest(Value):

@@ -24,6 +24,7 @@ from upgrader.facts.plays import cloud_hosts
 from upgrader.facts.upgrade_checks import pulled, upgrade_checks
 from upgrader.findings import Path, Room, find_path, in_order, judge_checklist, judge_own_checks, judge_site, with_life
 from upgrader.graph import ReleaseGraph
+from upgrader.herald.findings import telling
 from upgrader.journal import FindingMemory, open_journal
 from upgrader.journal.place import exists
 from upgrader.kolla.inventory import INVENTORIES, Inventory, read_inventory, remembered_inventory
@@ -34,6 +35,7 @@ from upgrader.kolla.toolchain import Toolchain, locate
 from upgrader.kolla.vault import Vault
 from upgrader.model import Binding, CloudFacts, Code, Finding, Plan, ToolchainPin
 from upgrader.planner import Frame, Goal, SiteFacts, plan
+from upgrader.probes.behind import look_behind
 from upgrader.probes.disk import local_disk
 from upgrader.record import SiteRecord
 from upgrader.recorded import effective_of, groups_of, record_of
@@ -93,7 +95,7 @@ def survey(
     toolchain = looking_glass(site, graph, start or settings.get("openstack_release", ""))
     inventory = read_inventory(toolchain, site.inventory, site.vault_password_file)
     rolled = waves_of(inventory.hosts, site.rolling, cloud_hosts(inventory))
-    inventory = inventory.without(rolled.left)
+    everybody, inventory = inventory, inventory.without(rolled.left)
     names, troubles = _names(site, toolchain, whole=whole)
     troubles = (*locked, *troubles)
     facts = look(site, graph, toolchain, inventory, heads=not troubles, services=True, say=say)
@@ -101,6 +103,10 @@ def survey(
         closed = "the settings" if locked else "passwords.yml"
         facts = facts.model_copy(update={"heads_error": f"databases were not asked, for {closed} cannot be read"})
     path = find_path(graph, facts.reading, start, target)
+    if rolled.left and path.hops:
+        only = everybody.without([host for host in everybody.hosts if host not in rolled.left])
+        asked = ask_of(site, toolchain, "behind")
+        troubles = (*troubles, *look_behind(site, graph, toolchain, only, path.hops[0].target, *asked))
     effective = effective_of(
         site,
         graph,
@@ -205,7 +211,7 @@ def judged(
         files = judge_own_files(site, sight.path.hops, sight.inventory, running=running)
         # one finding for the whole path says more than one per hop, and one of a kind is enough
         troubles = tuple(one for one in troubles if one.id not in {"groups-missing", *(file.id for file in files)})
-        found += files
+        found += (*files, *telling(site))
     return with_life((*troubles, *found), memory_of(site))
 
 
