@@ -18,7 +18,7 @@ from upgrader.model import AttemptRequest, Code, Plan, StageOutcome
 from upgrader.sandbox import schemas, smoke, world
 from upgrader.sandbox.create import create_sandbox
 from upgrader.sandbox.faults import damage_answer, damage_container, plant_log
-from upgrader.smoke.inside import trial
+from upgrader.smoke.inside import things
 from upgrader.stages import verify
 from upgrader.stages.base import StageContext, conduct_stage
 
@@ -37,7 +37,7 @@ def bad(steps: dict[str, tuple[bool | None, str]]) -> list[str]:
 
 
 def test_it_follows_from_what_runs(cloud: Path) -> None:
-    assert (smoke.NAME, smoke.MARK) == (trial.NAME, trial.MARK)
+    assert (smoke.NAME, smoke.MARK) == (things.NAME, things.MARK)
     assert bad(tried(cloud)) == []
     assert "member" not in tried(cloud, mode="read-only")
     assert bad(tried(cloud, ["glance"])) == ["server"]

@@ -13,8 +13,9 @@ import pytest
 
 from tests.smoke.fake_cloud import PASSWORD, Cloud, running_cloud
 from upgrader.smoke import inside
-from upgrader.smoke.inside import calls, trial
-from upgrader.smoke.inside.trial import MARK, Trial
+from upgrader.smoke.inside import calls, things, trial
+from upgrader.smoke.inside.things import MARK
+from upgrader.smoke.inside.trial import Trial
 
 EVERYTHING = ["cinder", "glance", "neutron", "nova", "nova-compute"]
 
@@ -22,7 +23,7 @@ EVERYTHING = ["cinder", "glance", "neutron", "nova", "nova-compute"]
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     monkeypatch.setenv("OS_PASSWORD", PASSWORD)
-    for module in (calls, trial):
+    for module in (calls, things, trial):
         monkeypatch.setattr(module, "PAUSE", 0.0)
     with running_cloud() as found:
         found.flavors["f-1"] = {"id": "f-1", "name": "m1.small", "description": None}
@@ -197,11 +198,12 @@ def test_without_a_token_nothing_else_is_asked(cloud: Cloud, monkeypatch: pytest
 def test_as_it_runs_in_the_container(cloud: Cloud) -> None:
     """The two texts, one after the other, on the standard input of a Python that knows nothing of this project."""
     folder = Path(inside.__file__).parent
-    first, second = ((folder / name).read_text() for name in ("calls.py", "trial.py"))
+    future = "from __future__ import annotations"
+    texts = [(folder / name).read_text().replace(future, "") for name in ("calls.py", "things.py", "trial.py")]
     wish = {"mode": "full", "runs": ["glance", "neutron"], "limit": 60, "server": 5, "flavor": ""}
     done = subprocess.run(
         [sys.executable, "-I", "-", "smoke", cloud.url, "admin", "admin"],
-        input=f"{first}\n{second.replace('from __future__ import annotations', '')}",
+        input="\n".join([future, *texts]),
         env={"OS_PASSWORD": PASSWORD, "UPGRADER_SMOKE": json.dumps(wish), "http_proxy": "http://127.0.0.1:9"},
         capture_output=True,
         text=True,

@@ -230,7 +230,10 @@ def _exec(host: world.Host, words: list[str]) -> int:  # noqa: PLR0912 - a table
 
             from upgrader.sandbox import smoke
 
-            sys.stdin.read()  # the script that a real container would run
+            try:
+                compile(sys.stdin.read(), "script", "exec")  # a real container would run it
+            except SyntaxError as error:
+                raise Refusal(f"SyntaxError: {error}") from None
             _line(smoke.answer(host, url, user, env.get("OS_PASSWORD", ""), json.loads(env["UPGRADER_SMOKE"])))
             return 0
         case [program, "-", "computes"] if name == "nova_api" and program.endswith("/python"):

@@ -1,2 +1,2 @@
-"""What runs inside a Keystone container: the text of calls.py, then that of trial.py, on the standard input of its
-Python. Standard library only, and nothing newer than Python 3.9: they run in whatever the image holds."""
+"""What runs inside a Keystone container: the texts of calls.py, things.py and trial.py, one after the other, on the
+standard input of its Python. Standard library only, nothing newer than Python 3.9: they run in whatever images hold."""

@@ -3,7 +3,7 @@
 The admin's password comes as OS_PASSWORD, what is to be done as UPGRADER_SMOKE (JSON), both in the environment. Makes a
 project with a member user of its own, works as that user, and removes all of it, also what an interrupted trial left.
 Everything it makes bears NAME and, where there is room, MARK; nothing else is ever changed. Exit code 0 also for
-refusals: they are in the line. The text of calls.py stands in front of it.
+refusals: they are in the line. The texts of calls.py and things.py stand in front of it.
 """
 
 from __future__ import annotations
@@ -11,39 +11,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import secrets
 import sys
 import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from typing import Any
 if __package__:
     from upgrader.smoke.inside.calls import NOT_YET, PAUSE, Api, OutOfTime, Refused
+    from upgrader.smoke.inside.things import COMPUTE, MARK, TYPES, Things, Unfit, address_of
 
-NAME = "upgrader-smoke"
-MARK = "Made by upgrader to verify this cloud after an upgrade, and removed after it."
-_OURS = re.compile(rf"^{NAME}-[0-9a-f]{{8}}$")
 _IMAGE_BYTES = 256 * 1024
 _GLANCE_AT = 20.0
 """Seconds for a service to say anything at all."""
 _CLEANING = 120.0
 """Seconds for removing, beyond the time of the trial itself."""
-_TYPES = {
-    # what runs → its types in the catalogue, the one of the project's own API first
-    "glance": ("image",),
-    "nova": ("compute",),
-    "neutron": ("network",),
-    "cinder": ("volumev3", "block-storage", "volume"),
-}
-_COMPUTE = {"OpenStack-API-Version": "compute 2.61", "X-OpenStack-Nova-API-Version": "2.61"}
-"""Nova from Rocky on; networks "none" came with 2.37, a flavor's description with 2.55."""
-
-
-class Unfit(Exception):  # noqa: N818
-    """The step cannot be tried here; neither good nor bad is known."""
 
 
 class Trial:
@@ -62,9 +46,7 @@ class Trial:
         self.admin = Api(base, self.began + float(wish["limit"]))
         self.member = Api(base, self.admin.deadline)
         self.account = (user, os.environ.get("OS_PASSWORD", ""), project)
-        self.made: list[tuple[str, str, str]] = []
-        """(kind, address, id), in the order of making."""
-        self.name = f"{NAME}-{secrets.token_hex(4)}"
+        self.things = Things(self.admin, wish)
 
     # ------------------------------------------------------------ steps
 
@@ -98,7 +80,7 @@ class Trial:
         if self.wish["mode"] != "full":
             self._reads(self.admin, "admin")
             return
-        if not self.step("leftovers", self._leftovers):
+        if not self.step("leftovers", self.things.leftovers):
             return
         try:
             if self.step("member", self._member) and self.step("token-member", self._member_token, who="member"):
@@ -106,14 +88,14 @@ class Trial:
                 self._makes()
         finally:
             self.admin.deadline = self.member.deadline = time.monotonic() + _CLEANING
-            self.step("removed", self._remove)
+            self.step("removed", self.things.remove)
 
     def _admin_token(self) -> str:
         self.admin.login(*self.account)
         return f"a token with {len(self.admin.catalogue)} services in its catalogue"
 
     def _catalogue(self) -> str:
-        lacking = [kind for kind in self.wish["runs"] if kind in _TYPES and not self.admin.endpoint(_TYPES[kind])]
+        lacking = [kind for kind in self.wish["runs"] if kind in TYPES and not self.admin.endpoint(TYPES[kind])]
         if lacking:
             raise Refused(200, f"there is no endpoint of {', '.join(lacking)} in it")
         return ", ".join(sorted(str(one["type"]) for one in self.admin.catalogue)) or "it is empty"
@@ -145,21 +127,21 @@ class Trial:
                 self.step(f"quota-{kind}", lambda work=work: work(api), who=who)  # type: ignore[misc]
 
     def _images(self, api: Api) -> str:
-        found = api.get(self._at(api, "glance") + "/v2/images?limit=5", patient=True)
+        found = api.get(address_of(api, "glance") + "/v2/images?limit=5", patient=True)
         return f"{len(found['images'])} images on its first page"
 
     def _servers(self, api: Api) -> str:
-        found = api.get(self._at(api, "nova") + "/servers?limit=5", headers=_COMPUTE, patient=True)
+        found = api.get(address_of(api, "nova") + "/servers?limit=5", headers=COMPUTE, patient=True)
         return f"{len(found['servers'])} servers on its first page"
 
     def _nova_quota(self, api: Api) -> str:
-        url = f"{self._at(api, 'nova')}/os-quota-sets/{api.project}"
-        said = api.get(url, headers=_COMPUTE, patient=True)["quota_set"]
+        url = f"{address_of(api, 'nova')}/os-quota-sets/{api.project}"
+        said = api.get(url, headers=COMPUTE, patient=True)["quota_set"]
         return f"{said['instances']} instances, {said['cores']} cores"
 
     def _neutron_quota(self, api: Api) -> str:
         """As a member where the policy lets one; it is for admins alone in Neutron's own."""
-        url = f"{self._at(api, 'neutron')}/v2.0/quotas/{api.project}"
+        url = f"{address_of(api, 'neutron')}/v2.0/quotas/{api.project}"
         try:
             said = api.get(url, patient=True)
         except Refused as refused:
@@ -169,14 +151,8 @@ class Trial:
         return f"{said['quota']['network']} networks, {said['quota']['port']} ports"
 
     def _cinder_quota(self, api: Api) -> str:
-        said = api.get(f"{self._at(api, 'cinder')}/os-quota-sets/{api.project}", patient=True)["quota_set"]
+        said = api.get(f"{address_of(api, 'cinder')}/os-quota-sets/{api.project}", patient=True)["quota_set"]
         return f"{said['volumes']} volumes, {said['gigabytes']} GB"
-
-    def _at(self, api: Api, kind: str) -> str:
-        url = api.endpoint(_TYPES[kind])
-        if not url:
-            raise Unfit(f"there is no endpoint of {kind} in the catalogue")
-        return url.removesuffix("/v2") if kind == "glance" else url.removesuffix("/v2.0")
 
     # ------------------------------------------------------------ the account
 
@@ -187,29 +163,22 @@ class Trial:
         role = next((one["id"] for one in roles if one["name"] in ("member", "Member", "_member_")), "")
         if not role:
             raise Unfit("this Keystone has no role member")
-        about = {"name": self.name, "domain_id": "default", "description": MARK, "enabled": True}
-        project = self._make("project", keystone + "/projects", {"project": about})["project"]["id"]
+        about = {"name": self.things.name, "domain_id": "default", "description": MARK, "enabled": True}
+        project = self.things.make("project", keystone + "/projects", {"project": about})["project"]["id"]
         # whatever a site asks of passwords, and nobody is told it
         self.secret = f"Aa1!{secrets.token_urlsafe(32)}"
         options = {"ignore_change_password_upon_first_use": True, "ignore_password_expiry": True}
         user = {**about, "password": self.secret, "default_project_id": project, "options": options}
-        made = self._make("user", keystone + "/users", {"user": user})["user"]["id"]
+        made = self.things.make("user", keystone + "/users", {"user": user})["user"]["id"]
         self.admin.request("PUT", f"{keystone}/projects/{project}/users/{made}/roles/{role}")
         self.ids = (made, project)
-        return f"user and project {self.name}"
+        return f"user and project {self.things.name}"
 
     def _member_token(self) -> str:
         self.member.login(self.ids[0], self.secret, self.ids[1], by_id=True)
         if "admin" in self.member.roles:
             raise Refused(200, "a new member has the role admin")
         return f"a token with the roles {', '.join(sorted(self.member.roles))}"
-
-    def _make(self, kind: str, url: str, body: Any, api: Api | None = None, **more: Any) -> Any:
-        """POST, and note what has to go again."""
-        said = (api or self.admin).request("POST", url, body, **more)[1]
-        found = said.get(kind, said)
-        self.made.append((kind, url, str(found["id"])))
-        return said
 
     # ------------------------------------------------------------ things
 
@@ -231,13 +200,13 @@ class Trial:
             self.skip("server", "there is no image to make it from")
         elif self.step("server", self._server, who="member"):
             self.step("server-delete", self._server_delete, who="member")
-        if any(kind == "image" for kind, _, _ in self.made):
+        if any(kind == "image" for kind, _, _ in self.things.made):
             self.step("image-delete", self._image_delete, who="member")
 
     def _image(self, content: bytes) -> str:
-        url = self._at(self.member, "glance") + "/v2/images"
-        about = {"name": self.name, "disk_format": "raw", "container_format": "bare", "visibility": "private"}
-        said = self._make("image", url, {**about, "min_disk": 0, "min_ram": 0}, self.member)
+        url = address_of(self.member, "glance") + "/v2/images"
+        about = {"name": self.things.name, "disk_format": "raw", "container_format": "bare", "visibility": "private"}
+        said = self.things.make("image", url, {**about, "min_disk": 0, "min_ram": 0}, self.member)
         self.image = said["id"]
         kind = {"Content-Type": "application/octet-stream"}
         self.member.request("PUT", f"{url}/{self.image}/file", raw=content, headers=kind, binary=True)
@@ -250,40 +219,40 @@ class Trial:
         return f"{len(content) // 1024} KiB uploaded"
 
     def _download(self, content: bytes) -> str:
-        url = f"{self._at(self.member, 'glance')}/v2/images/{self.image}/file"
+        url = f"{address_of(self.member, 'glance')}/v2/images/{self.image}/file"
         found = self.member.request("GET", url, binary=True)[1]
         if found != content:
             raise Refused(200, f"{len(found)} bytes came back that are not the {len(content)} uploaded")
         return f"{len(found) // 1024} KiB downloaded, the same"
 
     def _image_delete(self) -> str:
-        url = self._at(self.member, "glance") + "/v2/images"
+        url = address_of(self.member, "glance") + "/v2/images"
         self.member.request("DELETE", f"{url}/{self.image}", binary=True)
-        self._gone("image", self.image)
-        return self._until_gone(self.member, f"{url}/{self.image}", 60.0)
+        self.things.gone("image", self.image)
+        return self.things.until_gone(self.member, f"{url}/{self.image}", 60.0)
 
     def _flavor(self, nova: str) -> str:
         wanted = str(self.wish.get("flavor") or "")
         if wanted:
-            found = self.admin.get(f"{nova}/flavors?is_public=None", headers=_COMPUTE)["flavors"]
+            found = self.admin.get(f"{nova}/flavors?is_public=None", headers=COMPUTE)["flavors"]
             ids = [one["id"] for one in found if wanted in (one["id"], one["name"])]
             if not ids:
                 raise Unfit(f"there is no flavor {wanted} ([verify] flavor)")
             return str(ids[0])
-        about = {"name": self.name, "ram": 64, "vcpus": 1, "disk": 1, "description": MARK}
+        about = {"name": self.things.name, "ram": 64, "vcpus": 1, "disk": 1, "description": MARK}
         body = {"flavor": {**about, "os-flavor-access:is_public": False}}
-        made = str(self._make("flavor", nova + "/flavors", body, headers=_COMPUTE)["flavor"]["id"])
+        made = str(self.things.make("flavor", nova + "/flavors", body, headers=COMPUTE)["flavor"]["id"])
         access = {"addTenantAccess": {"tenant": self.ids[1]}}
-        self.admin.request("POST", f"{nova}/flavors/{made}/action", access, headers=_COMPUTE)
+        self.admin.request("POST", f"{nova}/flavors/{made}/action", access, headers=COMPUTE)
         return made
 
     def _server(self) -> str:
         """Without a network: what is asked is that a host is chosen, told, and does its work."""
-        nova = self._at(self.member, "nova")
-        flavor = self._flavor(self._at(self.admin, "nova"))
-        about = {"name": self.name, "imageRef": self.image, "flavorRef": flavor, "networks": "none"}
+        nova = address_of(self.member, "nova")
+        flavor = self._flavor(address_of(self.admin, "nova"))
+        about = {"name": self.things.name, "imageRef": self.image, "flavorRef": flavor, "networks": "none"}
         try:
-            said = self._make("server", nova + "/servers", {"server": about}, self.member, headers=_COMPUTE)
+            said = self.things.make("server", nova + "/servers", {"server": about}, self.member, headers=COMPUTE)
         except Refused as refused:
             if refused.status == 403 and "uota" in refused.words:
                 raise Unfit(f"the quotas of a new project leave no room: {refused.words}") from None
@@ -291,7 +260,7 @@ class Trial:
         self.server = said["server"]["id"]
         ends = time.monotonic() + float(self.wish["server"])
         while True:
-            found = self.member.get(f"{nova}/servers/{self.server}", headers=_COMPUTE)["server"]
+            found = self.member.get(f"{nova}/servers/{self.server}", headers=COMPUTE)["server"]
             if found["status"] == "ACTIVE":
                 return f"active after {time.monotonic() - ends + float(self.wish['server']):.0f} s"
             if found["status"] == "ERROR":
@@ -302,106 +271,18 @@ class Trial:
             time.sleep(PAUSE)
 
     def _server_delete(self) -> str:
-        url = f"{self._at(self.member, 'nova')}/servers/{self.server}"
-        self.member.request("DELETE", url, headers=_COMPUTE)
-        said = self._until_gone(self.member, url, float(self.wish["server"]), headers=_COMPUTE)
-        self._gone("server", self.server)
+        url = f"{address_of(self.member, 'nova')}/servers/{self.server}"
+        self.member.request("DELETE", url, headers=COMPUTE)
+        said = self.things.until_gone(self.member, url, float(self.wish["server"]), headers=COMPUTE)
+        self.things.gone("server", self.server)
         return said
-
-    def _until_gone(self, api: Api, url: str, seconds: float, **more: Any) -> str:
-        began = time.monotonic()
-        while True:
-            try:
-                found = api.get(url, **more)
-            except Refused as refused:
-                if refused.status == 404:
-                    return f"gone after {time.monotonic() - began:.0f} s"
-                raise
-            if found.get("server", {}).get("status") == "SOFT_DELETED":
-                # a site may keep deleted servers for a while ([DEFAULT] reclaim_instance_interval)
-                self.admin.request("POST", url + "/action", {"forceDelete": None}, binary=True, **more)
-            if time.monotonic() - began > seconds:
-                raise Refused(200, f"it is still there after {seconds:.0f} s")
-            time.sleep(PAUSE)
-
-    def _gone(self, kind: str, identity: str) -> None:
-        self.made = [one for one in self.made if one[0] != kind or one[2] != identity]
-
-    # ------------------------------------------------------------ removing
-
-    def _remove(self) -> str:
-        """What this trial made, last first. A project goes when nothing is left in it, or it could not be found."""
-        count, words = len(self.made), ""
-        left: list[str] = []
-        for kind, url, identity in reversed(self.made):
-            try:
-                if kind == "project":
-                    if left:
-                        # without it the rest would not be found again
-                        left.append(kind)
-                        continue
-                    # a request that was not answered may have been carried out
-                    count += self._empty(identity)
-                self._delete(kind, url, identity)
-            except (Refused, OutOfTime) as why:
-                left.append(kind)
-                words = words or str(why)
-        if left:
-            raise Refused(200, f"left behind of {self.name}: {', '.join(left)} ({words})")
-        return f"the last {count} things removed" if count else "nothing was left to remove"
-
-    def _delete(self, kind: str, url: str, identity: str) -> None:
-        headers = _COMPUTE if kind in ("server", "flavor") else {}
-        try:
-            self.admin.request("DELETE", f"{url}/{identity}", headers=headers, binary=True)
-        except Refused as refused:
-            if refused.status != 404:
-                raise
-            return
-        if kind == "server":
-            self._until_gone(self.admin, f"{url}/{identity}", float(self.wish["server"]), headers=headers)
-
-    def _leftovers(self) -> str:
-        """What an interrupted trial left, by name and mark: servers and images of its project, then the rest."""
-        keystone = self.admin.keystone
-        projects = self._ours(self.admin.get(f"{keystone}/projects?domain_id=default")["projects"])
-        count = sum(self._empty(project["id"]) for project in projects)
-        if projects and "nova" in self.wish["runs"]:
-            url = self._at(self.admin, "nova") + "/flavors"
-            found = self.admin.get(url + "/detail?is_public=None", headers=_COMPUTE)["flavors"]
-            count += self._each("flavor", url, self._ours(found))
-        users = self._ours(self.admin.get(f"{keystone}/users?domain_id=default")["users"])
-        count += self._each("user", keystone + "/users", users)
-        count += self._each("project", keystone + "/projects", projects)
-        return f"{count} things of an interrupted trial removed" if count else "none of an interrupted trial"
-
-    def _ours(self, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [one for one in rows if _OURS.match(str(one.get("name", ""))) and one.get("description") == MARK]
-
-    def _empty(self, project: str) -> int:
-        """Remove the servers and images of one of the trial's projects; returns how many there were."""
-        count = 0
-        if "nova" in self.wish["runs"]:
-            url = self._at(self.admin, "nova") + "/servers"
-            found = self.admin.get(f"{url}?all_tenants=1&project_id={project}", headers=_COMPUTE)["servers"]
-            count += self._each("server", url, found)
-        if "glance" in self.wish["runs"]:
-            url = self._at(self.admin, "glance") + "/v2/images"
-            found = self.admin.get(f"{url}?owner={project}")["images"]
-            count += self._each("image", url, [one for one in found if one.get("owner") == project])
-        return count
-
-    def _each(self, kind: str, url: str, rows: list[dict[str, Any]]) -> int:
-        for one in rows:
-            self._delete(kind, url, str(one["id"]))
-        return len(rows)
 
 
 def main() -> None:
     url, user, project = sys.argv[2:5]
     trial = Trial(url, user, project, json.loads(os.environ["UPGRADER_SMOKE"]))
     trial.run()
-    print(json.dumps({"name": trial.name, "steps": trial.steps}))  # noqa: T201
+    print(json.dumps({"name": trial.things.name, "steps": trial.steps}))  # noqa: T201
 
 
 if __name__ == "__main__":
