@@ -67,6 +67,21 @@ def test_beforehand(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     assert call.ensure(2) == (), "said once"
 
 
+def test_check_says_so_days_before(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from upgrader.herald.findings import telling
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    assert telling(site) == ()
+    asked = wanting(site)
+    assert telling(asked) == ()
+    (site.file.parent / "urls").write_text("mail = mailto://TOKEN\n")
+    (finding,) = telling(replace(asked, metrics=MetricRules(site.file.parent / "x.prom")))
+    assert (finding.id, finding.next) == ("notices-not-sent", "pip install 'upgrader[notices]'") and not finding.blocks
+    assert "TOKEN" not in str(finding)
+    (finding,) = telling(replace(site, metrics=MetricRules(site.file.parent / "gone" / "x.prom")))
+    assert finding.id == "metrics-not-written"
+
+
 def test_whatever_happens_the_run_goes_on(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     def no(*_: object, **__: object) -> None:
         raise OSError(12, "Cannot allocate memory")

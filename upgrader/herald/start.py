@@ -13,19 +13,48 @@ import threading
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from upgrader.config import Site
 from upgrader.durable import make_dir, read_json, write_json
 from upgrader.errors import UpgraderError
 from upgrader.herald.place import LOG, SAID, folder_of, works
 from upgrader.metrics.textfile import why_not
-from upgrader.notices.addresses import lacking, read_addresses
+from upgrader.notices.addresses import NEEDS_APPRISE, lacking, read_addresses
 from upgrader.notices.ledger import Ledger
 from upgrader.notices.sender import outward
 from upgrader.processes import ATTEMPT
 
 _PATIENCE = 3.0
 """Seconds to wait for a new herald to be at work."""
+
+
+class Lack(NamedTuple):
+    """Something that keeps metrics or notices from being told."""
+
+    id: str
+    """Stable; `check` names its finding so."""
+    words: str
+    command: str
+    """What mends it; may be empty."""
+
+
+def beforehand(site: Site) -> tuple[Lack, ...]:
+    """What can be said without trying."""
+    found = []
+    path = site.metrics.textfile
+    if path is not None and (why := why_not(path)):
+        found.append(Lack("metrics-not-written", f"No metrics are written: {why}.", f"ls -ld {path.parent}"))
+    if site.notices.wanted:
+        try:
+            addresses = read_addresses(site.notices)
+        except UpgraderError as error:
+            words = " ".join(["No notice can be sent:", error.message, "; ".join(error.details)]).rstrip()
+            found.append(Lack("notices-not-sent", words, error.next_command))
+        else:
+            if missing := lacking(addresses):
+                found.append(Lack("notices-not-sent", f"{missing}.", NEEDS_APPRISE))
+    return tuple(found)
 
 
 class Call:
@@ -41,7 +70,7 @@ class Call:
         if not self.wanted:
             return ()
         try:
-            found = [*self.news(), *self._beforehand()]
+            found = [*self.news(), *(one.words for one in beforehand(self.site))]
             if not works(folder_of(self.site.state_dir)):
                 found += self._spawn(after)
         except Exception as error:  # whatever it is, the run goes on
@@ -82,21 +111,6 @@ class Call:
         if fresh:
             write_json(file, {"at": fresh[-1][0]})
         return [words for _, words in fresh]
-
-    def _beforehand(self) -> list[str]:
-        """What can be told without trying."""
-        found = []
-        if self.site.metrics.textfile is not None and (why := why_not(self.site.metrics.textfile)):
-            found.append(f"No metrics are written: {why}.")
-        if self.site.notices.wanted:
-            try:
-                addresses = read_addresses(self.site.notices)
-            except UpgraderError as error:
-                found.append(" ".join(["No notice can be sent:", error.message, "; ".join(error.details)]).rstrip())
-            else:
-                missing = lacking(addresses)
-                found += [f"{missing}"] if missing else []
-        return found
 
     def _spawn(self, after: int) -> list[str]:
         folder = folder_of(self.site.state_dir)
