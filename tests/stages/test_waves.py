@@ -13,7 +13,18 @@ import pytest
 
 from tests.cloud_kit.facts import cloud, container, host
 from tests.engine_kit.place import a_hop, graph, site_of
-from upgrader.computes.port import Agent, ComputeService, Drained, Instance, Left, Switched, Trial, TrialStep
+from upgrader.computes.port import (
+    Agent,
+    ComputesError,
+    ComputeService,
+    ComputesStopped,
+    Drained,
+    Instance,
+    Left,
+    Switched,
+    Trial,
+    TrialStep,
+)
 from upgrader.context import AttemptContext
 from upgrader.kolla.inventory import Inventory
 from upgrader.model import AttemptRequest, CloudFacts, Code, Finding, Plan, StageOutcome
@@ -286,6 +297,31 @@ def test_stopping_brings_back_who_was_taken_out(place: Place) -> None:
     assert outcome.verdict == "canceled"
     assert place.nova is not None
     assert place.nova.calls == ["disable cmp1", "enable cmp1"] and not place.nova.disabled
+
+
+def test_a_stop_while_nova_is_asked_is_a_stop(place: Place) -> None:
+    def stopped(hosts: Sequence[str], reason: str) -> tuple[Switched, ...]:
+        raise ComputesStopped("asked to stop")
+
+    assert place.nova is not None
+    place.nova.disable = stopped  # type: ignore[method-assign]
+    assert place.attempt().verdict == "canceled"
+    assert place.nova.calls == ["enable cmp1"]
+
+
+def test_an_api_that_is_away_is_waited_for(place: Place) -> None:
+    assert place.nova is not None
+    answers, services = iter([ComputesError("503")]), place.nova.services
+
+    def away() -> tuple[ComputeService, ...]:
+        for error in answers:
+            raise error
+        return services()
+
+    place.nova.services = away  # type: ignore[method-assign]
+    place.patch.setattr(waves, "PAUSE", 0.0)
+    place.rules = replace(place.rules, gate_seconds=60)
+    assert place.attempt().verdict == "succeeded"
 
 
 def test_an_unhealthy_cloud_stops_with_the_condition(place: Place) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 from upgrader.computes.plays import computes_of
-from upgrader.computes.port import Computes
+from upgrader.computes.port import Computes, ComputesError, ComputesStopped
 from upgrader.durable import make_dir
 from upgrader.kolla.inventory import Inventory
 from upgrader.kolla.toolchain import Toolchain
@@ -117,7 +117,12 @@ class CloudGround:
         def work() -> tuple[dict[str, str], str]:
             ends = time.monotonic() + self.ctx.site.rolling.gate_seconds
             while True:
-                waits = _waits(nova, hosts, wanted)
+                try:
+                    waits = _waits(nova, hosts, wanted)
+                except ComputesStopped:
+                    raise
+                except ComputesError as error:  # an API that starts again belongs to what is waited for
+                    waits = dict.fromkeys(hosts, f"Nova was not to be asked: {error.message}")
                 if not waits or time.monotonic() >= ends:
                     return waits, f"{len(hosts)} up, at version {wanted}"
                 if self.ctx.attempt.cancelled():
@@ -247,6 +252,8 @@ class CloudGround:
                 evidence += [words, ", ".join(hosts)]
         except _Short:
             pass
+        except ComputesStopped:
+            raise StageCanceled(name) from None
         return failed
 
 
