@@ -129,7 +129,7 @@ def stage(cloud: Cloud) -> StageContext:
     folder = cloud.folder / "attempt"
     folder.mkdir()
     attempt = AttemptContext(folder, runner=cloud.runner)
-    attempt.play_folder = cloud.asked.folders  # type: ignore[method-assign]
+    attempt.play_folder = cloud.asked.folders  # type: ignore[method-assign, assignment]
     return StageContext(request, site_of(cloud.folder), plan, graph(), attempt)
 
 

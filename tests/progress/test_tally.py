@@ -185,6 +185,15 @@ def test_a_host_that_came_right_the_second_time() -> None:
     assert services.lines[0].failed == () and services.lines[0].total == 2
 
 
+def test_a_host_that_breaks_off_the_second_time_is_not_done() -> None:
+    (first,) = waves(("cmp1", "cmp2"))
+    second = of_documents(event.document() for event in Told().role("nova", "cmp2", cmp2="host_failed").events)
+    services = from_plays((first, second), running=False)
+    assert services is not None
+    nova = services.lines[0]
+    assert (nova.done, nova.total, nova.failed) == (1, 2, (("cmp2", "nova 1"),))
+
+
 def test_many_that_are_left_are_counted_not_named() -> None:
     hosts = tuple(f"cmp{number:03}" for number in range(300))
     rows = [("nova_compute", "2025.1", hosts[:100]), ("nova_compute", "2024.2", hosts[100:]), ("cron", "2025.1", hosts)]
