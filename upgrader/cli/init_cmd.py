@@ -238,6 +238,17 @@ dir = "state"              # the journal; has to be on a local disk
 # trial = true             # create, move and delete an instance on an upgraded canary
 # gate_timeout = "10min"   # for the cloud to be healthy between two waves
 
+[verify]
+# After a hop the cloud is looked at, and worked with as a member user of its own making; all of it is removed again.
+# smoke = true             # or "read-only": nothing is made; or false
+# settle = "3min"          # so long services may take until they are healthy and report
+# limit = "10min"          # for the whole trial of the APIs
+# server = "3min"          # for its server to become active, and to go
+# flavor = "m1.tiny"       # of that server; without it one of the trial's own (64 MB)
+# logs = true              # compare errors since the upgrade with those of the hour before
+# error_count = 10         # fewer new errors of a service are no rise
+# error_factor = 3         # a rise is so many times the errors per minute of before
+
 [availability]
 # A process of its own asks the public APIs while a hop can take them away: upgrader availability
 # enabled = true
