@@ -1,4 +1,4 @@
-"""A passwords.yml encrypted with SOPS (a stand-in with the real format, keys by the real age): read, extended, or not."""
+"""A passwords.yml encrypted with SOPS (a stand-in with the real format, keys by the real age): read, extended."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from upgrader.model import HostFacts
 from upgrader.record import Effective, Variable
 from upgrader.redact import Redactor
 from upgrader.runner.base import PlayResult, Runner
-from upgrader.secret_sources.identities import identities
+from upgrader.secret_sources import identities as keys
 
 WITHHELD = "withheld: it holds a secret"
 _LOCKED = ("no vault secrets", "ecryption failed", "no vault password", "vault-encrypted")
@@ -114,7 +114,7 @@ def _groups(inventory: HasHosts) -> dict[str, list[str]]:
 
 def _locked(site: Site, own: OwnFiles) -> tuple[Path, ...]:
     """Encrypted files that nobody can open. Only passwords can be done without; raises ConfigError for another."""
-    if identities(site.vault_password_file):
+    if keys.identities(site.vault_password_file):
         return ()
     for file in own.encrypted:
         if not file.secret:
@@ -159,7 +159,7 @@ def _why(site: Site, own: OwnFiles, result: PlayResult) -> str:
     if any(sign in words for sign in _LOCKED):
         sealed = named or [str(file.path) for file in own.encrypted] or ["a value in the site's files"]
         key = site.vault_password_file
-        reason = f"{key_named(key)} does not open it" if key else "no vault password file is named"
+        reason = f"{keys.named(key)} does not open it" if key else "no vault password file is named"
         return f"wrong vault password for {sealed[0]}: {reason} (upgrader.toml: secrets.vault_password_file)"
     words = re.sub(r"The offending line appears.*", "", words)
     return f"Ansible could not compute the variables: {words[:500]}"
