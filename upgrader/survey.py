@@ -90,7 +90,7 @@ def survey(
     Raises ConfigError for files that cannot be used, EnvironmentMissingError when no toolchain is built or no host
     could be looked at, RefusedError for a path that makes no sense.
     """
-    _must_have_password_file(site)
+    identities(site.vault_password_file)  # Ansible starts nothing without them, and blames the inventory
     settings, locked = _settings(site, whole=whole)
     toolchain = looking_glass(site, graph, start or settings.get("openstack_release", ""))
     inventory = read_inventory(toolchain, site.inventory, site.vault_password_file)
@@ -142,20 +142,6 @@ def _look_folder(site: Site, name: str) -> FilePath:
 def password_names(site: Site, toolchain: Toolchain) -> PasswordNames:
     """Names in passwords.yml. Raises ConfigError when it cannot be read, or its vault not be opened."""
     return names(site.passwords, _vault(site, toolchain))
-
-
-def _must_have_password_file(site: Site) -> None:
-    """Ansible starts nothing at all with a password file that is not there, and blames the inventory."""
-    if not site.secrets.plain:
-        identities(site.vault_password_file)
-        return
-    if site.vault_password_file is not None and not site.vault_password_file.is_file():
-        raise ConfigError(
-            f"The vault password file {site.vault_password_file} does not exist "
-            "(upgrader.toml: secrets.vault_password_file).",
-            cloud="Nothing was looked at or changed.",
-            reason="vault-password-missing",
-        )
 
 
 def _settings(site: Site, *, whole: bool) -> tuple[Mapping[str, str], tuple[Finding, ...]]:
