@@ -84,14 +84,25 @@ def _version(host: world.Host) -> str:
 def _servers(root: str, containers: tuple[str, ...]) -> dict[str, Any]:
     down, dead, total = [], [], 0
     hosts = [world.Host(root, name) for name in world.hosts(root)]
+    tags = {_tag(seen) for host in hosts if (seen := host.container("haproxy"))} | {
+        _tag(seen)
+        for host in hosts
+        for name in containers
+        if (seen := host.container(name)) and seen["status"] == "running"
+    }
     for name in containers:
-        found = [(host.name, seen) for host in hosts if (seen := host.container(name))]
+        # a service that the release of the load balancer does not have is in no configuration of it
+        found = [(host.name, seen) for host in hosts if (seen := host.container(name)) and _tag(seen) in tags]
         bad = [host for host, seen in found if seen["status"] != "running" or seen["health"] == "unhealthy"]
         total += len(found)
         down += [[f"{name}_back", host, "DOWN"] for host in bad]
         if found and len(bad) == len(found):
             dead.append(f"{name}_back")
     return {"total": total, "down": down, "dead": dead}
+
+
+def _tag(container: Any) -> str:
+    return str(container["image"]).rpartition(":")[2]
 
 
 def _database(root: str) -> dict[str, Any]:
