@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -69,11 +71,11 @@ class Place:
         self.asked.append(asked)
         return self.tried
 
-    def attempt(self, *, images: tuple[tuple[str, str, str], ...] = (), **left: str) -> StageOutcome:
+    def attempt(self, *left: str, images: tuple[tuple[str, str, str], ...] = ()) -> StageOutcome:
         plan = Plan.model_validate(
             {
                 "from": OLD, "to": NEW, "site": "s", "tool_version": "0", "graph_version": "1", "graph_sha256": "0",
-                "hops": (a_hop(OLD, NEW),), "binding": {"images": images},
+                "hops": (a_hop(OLD, NEW),), "binding": {"images": images}, "left": left,
             }
         )  # fmt: skip
         attempt = str(uuid.uuid4())
@@ -86,7 +88,7 @@ class Place:
         site.state_dir.mkdir(exist_ok=True)
         context = StageContext(request, site, plan, graph(), AttemptContext(self.folder / attempt))
         context.__dict__["target_toolchain"] = context.__dict__["source_toolchain"] = SimpleNamespace(release=NEW)
-        return conduct_stage(lambda ctx: verify.check(ctx, NEW, left), context)
+        return conduct_stage(verify.work, context)
 
 
 @pytest.fixture
@@ -168,7 +170,7 @@ def test_hosts_that_are_meant_to_stay_behind(place: Place) -> None:
     place.looks = [facts(compute=OLD)]
     outcome = place.attempt()
     assert (outcome.verdict, ids(outcome)) == ("failed", ["container-release"])
-    outcome = place.attempt(cmp1=OLD)
+    outcome = place.attempt("cmp1")
     assert outcome.verdict == "succeeded"
     assert "host-left-behind" in ids(outcome, Code.WARNING)
 
@@ -178,7 +180,7 @@ def test_the_version_window_of_a_host_left_behind(place: Place) -> None:
     for name, verdict in (("2024.2", "succeeded"), ("too old", "failed")):
         rows = (f"cmp1: nova-compute: {versions[name]}",)
         place.looks = [facts(compute=OLD, nova=NOVA.model_copy(update={"versions": rows}))]
-        assert place.attempt(cmp1=OLD).verdict == verdict
+        assert place.attempt("cmp1").verdict == verdict
     assert graph().components(NEW).nova_rpc.service_version == versions[NEW]
 
 
@@ -222,7 +224,7 @@ def test_errors_since_the_upgrade_by_the_times_of_its_attempts(place: Place) -> 
     assert [str(at) for at in (times.began, times.ended)] == ["2026-11-22 12:00:00+00:00", "2026-11-22 12:20:00+00:00"]
 
 
-def began(folder: Path, stage: str, at: str, ended: str = "", run: str = "r", hop: int = 0) -> None:
+def began(folder: Path, stage: str, at: str, ended: str = "", run: str = "r", hop: int = 0) -> Path:
     place = folder / "attempts" / str(uuid.uuid4())
     place.mkdir(parents=True)
     rows: dict[str, Callable[[], dict[str, Any]]] = {
@@ -233,11 +235,18 @@ def began(folder: Path, stage: str, at: str, ended: str = "", run: str = "r", ho
         rows["exit.json"] = lambda: {"ended_at": ended}
     for name, made in rows.items():
         (place / name).write_text(json.dumps(made()))
+    return place
 
 
 def test_the_times_of_a_hop(tmp_path: Path) -> None:
     assert verify.times_of(tmp_path, "r", 0).began is None
-    began(tmp_path, "upgrade", "2026-11-22T12:00:00+00:00")
+    killed = began(tmp_path, "upgrade", "2026-11-22T12:00:00+00:00")
+    (killed / "progress.jsonl").write_text("{}")
+    signs = datetime(2026, 11, 22, 12, 45, tzinfo=UTC).timestamp()
+    for path in killed.iterdir():
+        os.utime(path, (signs, signs))
+    found = verify.times_of(tmp_path, "r", 0)
+    assert (found.ended and found.ended.minute) == 45, "one that was killed worked until its last sign"
     began(tmp_path, "upgrade", "2026-11-22T13:00:00+00:00", "2026-11-22T13:30:00+00:00")
     began(tmp_path, "preflight", "2026-11-22T11:00:00+00:00", "2026-11-22T14:30:00+00:00")
     began(tmp_path, "upgrade", "2026-11-22T09:00:00+00:00", run="another")

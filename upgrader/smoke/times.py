@@ -18,7 +18,7 @@ class Times:
 
     began: datetime | None = None
     ended: datetime | None = None
-    """Of the last attempt that changed something; one that was killed ended when the next record was written."""
+    """Of the last attempt that changed something; one that was killed ended with its last sign of life."""
 
 
 def times_of(state_dir: Path, run: str, hop: int) -> Times:
@@ -34,8 +34,15 @@ def times_of(state_dir: Path, run: str, hop: int) -> Times:
         if start is None:
             continue
         began.append(start)
-        ended.append(moment((durable.read_json(place / attempts.EXIT).document or {}).get("ended_at")) or start)
+        end = moment((durable.read_json(place / attempts.EXIT).document or {}).get("ended_at"))
+        ended.append(end or max(start, _last_sign(place)))
     return Times(min(began, default=None), max(ended, default=None))
+
+
+def _last_sign(place: Path) -> datetime:
+    """When the attempt or one of its plays wrote something for the last time."""
+    files = [place / attempts.PROGRESS, *(place / attempts.PLAYS).glob("*/events.jsonl"), place / attempts.STARTED]
+    return datetime.fromtimestamp(max(path.stat().st_mtime for path in files if path.exists()), UTC)
 
 
 def moment(text: object) -> datetime | None:

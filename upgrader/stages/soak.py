@@ -23,4 +23,4 @@ def work(ctx: StageContext) -> None:
                 raise StageCanceled("soak")
             time.sleep(min(_TICK, max(0.0, deadline - time.monotonic())))
         evidence.append(f"{seconds} s on {ctx.hop.target}")
-    verify.check(ctx, ctx.hop.target)
+    verify.check(ctx, ctx.hop.target, verify.left_behind(ctx))

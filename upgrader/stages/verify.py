@@ -42,7 +42,12 @@ _PAUSE = 5.0
 
 
 def work(ctx: StageContext) -> None:
-    check(ctx, ctx.hop.target)
+    check(ctx, ctx.hop.target, left_behind(ctx))
+
+
+def left_behind(ctx: StageContext) -> dict[str, str]:
+    """Hosts that this plan leaves where they are, with the release they run."""
+    return dict.fromkeys(ctx.plan.left, ctx.hop.source)
 
 
 def check(ctx: StageContext, release: str, left: Mapping[str, str] | None = None) -> CloudFacts:
