@@ -21,6 +21,8 @@ import pytest
 from tests.browser_kit import DESKTOP, PHONE, Browser, browser, program
 from tests.watch_kit import Going, going, probing
 from upgrader.config import Site
+from upgrader.progress.kept import keep
+from upgrader.progress.tally import Tally
 from upgrader.serve.access import Token
 from upgrader.serve.address import Address
 from upgrader.serve.app import App
@@ -122,6 +124,15 @@ def under_way(run: Going) -> None:
     run.event("host_failed", task="Copying over config", host="cmp07", message="no space left on device")
     run.event("host_unreachable", task="Copying over config", host=HOSTILE, message=HOSTILE)
     run.task("Running expand", "ctl1", seconds=12, watched=True)
+    hosts = (*(f"cmp{number:02d}" for number in range(24)), "ctl1")
+    counted = Tally()
+    for role, last in (("keystone", ("ctl1",)), ("nova", hosts), ("neutron", hosts)):
+        counted.take("play_start", play=f"Apply role {role}")
+        counted.take("task_start", role=role)
+        for host in last:
+            counted.take("host_failed" if (role, host) == ("nova", "cmp07") else "host_ok", task=HOSTILE, host=host)
+    counted.roles["nova"].broken["cmp07"] = HOSTILE
+    keep(next((run.folder / "plays").iterdir()), counted)
 
 
 def shown(window: Browser, server: Server, size: tuple[int, int] = DESKTOP, **prefers: bool) -> None:
@@ -139,7 +150,9 @@ def test_it_follows_the_run_without_being_loaded_anew(tmp_path: Path, window: Br
             text = window.text()
             for words in (
                 "RUNNING", "hop 1 of 2: 2024.1 → 2024.2", "Running expand", "cmp07", "as usual",
-                "24 ok, 1 failed, 1 unreachable", "Point of no return crossed", "old-computes", "preflight",
+                "24 ok, 1 failed, 1 unreachable", "1 of 3 that were begun are done", "neutron under way on 25 hosts",
+                f"nova on 24 of 25 hosts; failed: cmp07 ({HOSTILE})", "Point of no return crossed", "old-computes",
+                "preflight",
             ):  # fmt: skip
                 assert words in text, f"{words!r} is not in\n{text}"
             window.js("window.mine = 1")

@@ -127,6 +127,23 @@
       item.append(...marked("✗", "serious", "bad"), words);
       return item;
     });
+    services(status.services);
+  }
+  // what is done is counted; only services that are not on every host get a line
+  function services(found) {
+    show("services", found);
+    if (!found) return;
+    const whole = (one) => one.state === "done" && !one.failed.length, left = found.lines.filter((one) => !whole(one));
+    put("services-words", `${found.lines.length - left.length} of ${found.lines.length} ${found.source === "images" ? "containers are of the new release everywhere" : "that were begun are done"}`);
+    list("services-left", left.slice(0, 10), (one) => {
+      const item = made("li"), words = made("span"), bad = one.failed.length > 0 || one.state === "stopped";
+      const many = `${one.total} host${one.total === 1 ? "" : "s"}`, where = one.state === "now" ? `under way on ${many}` : `on ${one.done} of ${many}`;
+      const failed = one.failed.length ? "; failed: " + one.failed.map(([host, task]) => `${host} (${task})`).join(", ") : "";
+      const not = one.left.length ? "; not on " + one.left.join(", ") : "";
+      words.append(made("strong", one.name), document.createTextNode(` ${where}${failed}${not}${one.more && (failed || not) ? ` and ${one.more} more` : ""}`));
+      item.append(...(bad ? marked("✗", "serious", "bad") : marked("·", "", "")), words);
+      return item;
+    });
   }
   function stages() {
     list("stages", model.stages, (one) => {
