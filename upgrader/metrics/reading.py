@@ -75,8 +75,6 @@ class Reader:
                 if snapshot.run is None:
                     return (), ()
                 rows = (snapshot.hops, journal.attempts(snapshot.run.id))
-            if snapshot.last_event_at != report.last_event_at:
-                return rows  # something was added meanwhile: read again the next time
             self._rows = (mark, rows)
         return self._rows[1]
 
