@@ -196,6 +196,7 @@ class Place:
         patch.setattr(rollback_restore, "put_back", self._put_back)
         patch.setattr(rollback_restore, "restore", self._restore)
         patch.setattr(rollback_restore, "losses", self._losses)
+        patch.setattr(rollback_restore, "migrations_end", lambda *_: "none")
         patch.setattr(rollback_redeploy, "put_back", self._put_back)
         patch.setattr(rollback_redeploy, "restart_stale", lambda *_: "none")
         patch.setattr(rollback_redeploy, "_stop_leftovers", lambda *_: "none is left")
@@ -309,7 +310,7 @@ ACTIONS = [
     "drop neutron", "keys", "join ctl2", "join ctl3", "deploy",
 ]  # fmt: skip
 STEPS = [
-    "backup set", "stop the services", "configuration", "database servers of the old series",
+    "backup set", "migrations that still run", "stop the services", "configuration", "database servers of the old series",
     "message brokers of the old series", "one database server", "load databases, accounts and keys",
     "the other database servers rejoin", "start what still is of the old release",
     f"kolla-ansible deploy of {OLD}", f"containers that only {NEW} has", "restarts that an interruption swallowed",

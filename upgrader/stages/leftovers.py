@@ -25,6 +25,12 @@ def leftovers(ctx: StageContext, toolchain: Toolchain, inventory: Inventory, *, 
     return summary(findings)
 
 
+def migrations_end(ctx: StageContext, toolchain: Toolchain, inventory: Inventory) -> str:
+    """Wait until no one-shot container of an interrupted play works on a database any more; look for nothing else."""
+    others = {kind.id for kind in ctx.graph.leftovers.leftovers if kind.repair != "wait"}
+    return leftovers(ctx, toolchain, inventory, but=others)
+
+
 def interrupted(ctx: StageContext) -> bool:
     """Whether anything of this hop may have been cut off before: a first attempt finds nothing of the kind."""
     return ctx.request.number > 1 or ctx.request.after_interrupt

@@ -25,6 +25,7 @@ from upgrader.model import CloudFacts, Code
 from upgrader.stages import physical
 from upgrader.stages.base import StageContext, StepFailed
 from upgrader.stages.common import inventory_of, look
+from upgrader.stages.leftovers import migrations_end
 from upgrader.stages.old_server import rebuild, rebuild_broker
 from upgrader.stages.one_server import leave_one, rejoin
 from upgrader.stages.rollback_redeploy import put_back, redeploy
@@ -42,6 +43,9 @@ def work(ctx: StageContext) -> None:
     if it is not None:
         with ctx.step("make the physical copy ready") as evidence:
             evidence.extend(physical.make_ready(it))
+    with ctx.step("migrations that still run") as evidence:
+        # what would go on writing into databases that are being loaded; stopping the services does not stop it
+        evidence.append(migrations_end(ctx, toolchain, inventory))
     with ctx.step("stop the services") as evidence:
         users = database_users(look(ctx, toolchain, inventory), release_names(ctx.graph))
         result = switch(
