@@ -178,8 +178,9 @@ class Cloud:
         return hop.state
 
 
-def kill_in_mid_upgrade(cloud: Cloud, words: list[str], after: str) -> None:
-    """Start the command, and once a task of the upgrade named like `after` began, SIGKILL all that belongs to it."""
+def kill_in_mid_upgrade(cloud: Cloud, words: list[str], after: str, *, step: str = "") -> None:
+    """Start the command, and once a task of the upgrade named like `after` began (in the step named so), SIGKILL all
+    that belongs to it."""
     controller = subprocess.Popen(cloud.command(*words))
     deadline = time.monotonic() + _UPGRADE_LIMIT
     attempt = ""
@@ -191,7 +192,9 @@ def kill_in_mid_upgrade(cloud: Cloud, words: list[str], after: str) -> None:
             row = journal.snapshot().attempt
         if row is not None and row.stage is State.UPGRADE:
             lines, _ = attempts.read_progress(attempts.folder_of(cloud.state_dir, row.id))
-            if any(line.get("kind") == "task_start" and after in str(line.get("task")) for line in lines):
+            begun = [line.get("kind") == "step_start" and line.get("step") == step for line in lines]
+            inside = lines[begun.index(True) :] if True in begun else [] if step else lines
+            if any(line.get("kind") == "task_start" and after in str(line.get("task")) for line in inside):
                 attempt = row.id
     controller.send_signal(signal.SIGKILL)
     while alive := processes.carrying(processes.ATTEMPT, attempt):
