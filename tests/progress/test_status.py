@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from upgrader.redact import Redactor
 from upgrader.runner.base import Play
 from upgrader.runner.events import EVENTS, Account, read, reconstruct
 from upgrader.states import AttemptState, Event
-from upgrader.status import Report, Verdict
+from upgrader.status import Report, Seen, Verdict
 from upgrader.status_read import OBSERVED, SEEN, gather, keep_seen, last_seen
 from upgrader.views.page import draw
 from upgrader.views.progress import service_lines
@@ -179,3 +180,16 @@ def test_lines_of_many_services_are_few() -> None:
 @pytest.mark.parametrize("verdict", [Verdict.NO_RUN, Verdict.DONE])
 def test_nothing_is_said_where_nothing_was_begun(verdict: Verdict) -> None:
     assert "Services" not in text_of(Report("s", verdict, hops=(("a", "b", "hop_done"),)))
+
+
+def test_a_mixed_cloud_of_many_hosts_is_told_in_few_lines() -> None:
+    rows = tuple(f"cmp{number}: 2024.2: cron; 2024.1: nova_compute" for number in range(300))
+    releases = (("2024.2", ("cron",), COMPUTES), ("2024.1", ("nova_compute",), COMPUTES))
+    seen = Seen(
+        "2026-11-22T12:00:00Z", "mixed", "", "container images", releases, (*rows, "cmp9: not read (timed out)")
+    )
+    text = text_of(Report("s", Verdict.NO_RUN, cloud=seen))
+    assert "cmp9: not read (timed out)" in text and "300 more, host by host: upgrader status --json" in text
+    assert len(text.splitlines()) < 12
+    few = text_of(Report("s", Verdict.NO_RUN, cloud=replace(seen, evidence=rows[:3])))
+    assert "cmp2: 2024.2: cron" in few and "more" not in few
