@@ -55,7 +55,7 @@ class Place:
         self.tried = DONE
         self.asked: list[dict[str, Any]] = []
         self.clock = 0.0
-        patch.setattr(verify, "inventory_of", lambda *_: SimpleNamespace(hosts={"ctl1": (), "cmp1": ()}, groups={}))
+        patch.setattr(verify, "whole_inventory", lambda *_: SimpleNamespace(hosts={"ctl1": (), "cmp1": ()}, groups={}))
         patch.setattr(verify, "look", self._look)
         patch.setattr(verify, "try_out", self._try)
         patch.setattr(verify, "time", SimpleNamespace(monotonic=lambda: self.clock, sleep=self._sleep))

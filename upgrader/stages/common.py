@@ -72,11 +72,15 @@ def keep(ctx: StageContext, facts: CloudFacts) -> None:
 
 
 def inventory_of(ctx: StageContext, toolchain: Toolchain) -> Inventory:
-    """The inventory without the hosts that the plan leaves on their release: nobody looks at them or works on them."""
-    whole = remembered_inventory(
+    """The inventory without the hosts that the plan leaves on their release: nobody works on them."""
+    return whole_inventory(ctx, toolchain).without(ctx.plan.left)
+
+
+def whole_inventory(ctx: StageContext, toolchain: Toolchain) -> Inventory:
+    """With the hosts that stay behind, to look at."""
+    return remembered_inventory(
         toolchain, ctx.site.inventory, ctx.site.vault_password_file, ctx.site.state_dir / INVENTORIES
     )
-    return whole.without(ctx.plan.left)
 
 
 def extra_groups(ctx: StageContext, inventory: Inventory) -> tuple[Path, ...]:

@@ -31,7 +31,7 @@ from upgrader.smoke.ask import Tried, runs_of, try_out
 from upgrader.smoke.judge import judge_trial, left_out
 from upgrader.smoke.times import Times, times_of
 from upgrader.stages.base import Inconclusive, StageContext
-from upgrader.stages.common import inventory_of, keep
+from upgrader.stages.common import keep, whole_inventory
 from upgrader.verify_rules import OFF
 
 OFF_LOGS = good("errors", "the site does not ask for it ([verify] logs)")
@@ -57,7 +57,7 @@ def check(ctx: StageContext, release: str, left: Mapping[str, str] | None = None
     that release either, or are too old for it. Raises StepFailed with all failures, Inconclusive for what is unknown.
     """
     toolchain = ctx.target_toolchain if release == ctx.hop.target else ctx.source_toolchain
-    ask = _Question(ctx, release, dict(left or {}), toolchain, inventory_of(ctx, toolchain), _times(ctx))
+    ask = _Question(ctx, release, dict(left or {}), toolchain, whole_inventory(ctx, toolchain), _times(ctx))
     with ctx.step(f"look at the cloud on {release}") as evidence:
         seen, findings = ask.until_settled()
         keep(ctx, seen.facts)

@@ -7,4 +7,4 @@ from upgrader.stages.base import StageContext
 
 
 def work(ctx: StageContext) -> None:
-    verify.check(ctx, ctx.hop.source)
+    verify.check(ctx, ctx.hop.source, verify.left_behind(ctx))
