@@ -16,7 +16,9 @@ from tests.engine_kit.stages import SCHEMA_TASK
 from tests.journal_kit import walk_to
 from upgrader import attempts, durable, processes
 from upgrader.conduct import Conduct, Look, launch, settle
+from upgrader.config import load_site
 from upgrader.context import AttemptContext
+from upgrader.errors import ConfigError
 from upgrader.model import AttemptRequest, Code, StageOutcome, StepResult
 from upgrader.redact import Redactor
 from upgrader.runner.base import Play
@@ -315,6 +317,34 @@ def test_intent_folder_supervisor_in_this_order(desk: Desk) -> None:
         "attempt.spawned", "journal.launched.after_commit", "engine.launched",
     ]  # fmt: skip
     assert settle(desk.session.conduct(shot), desk.journal.snapshot(), lambda: False)
+
+
+def test_nothing_is_begun_without_the_sites_secrets(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a `resume` in a shell that lacks what the first one had."""
+    desk.begin()
+    desk.journal.begin_hop(0)
+    shot = desk.journal.snapshot()
+    file = desk.site.file
+    file.write_text(
+        '[site]\nname = "x"\n[kolla]\nconfig_dir = "."\ninventory = "hosts"\n'
+        + '\n[secrets]\nvault_password_env = "KOLLA_VAULT"\n'
+    )
+    made = dataclasses.replace(
+        desk.session.conduct(shot), site=dataclasses.replace(load_site(file), state_dir=desk.site.state_dir)
+    )
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(attempts, "spawn", lambda _folder, **more: given.update(more) or 1)
+    monkeypatch.delenv("KOLLA_VAULT", raising=False)
+    with pytest.raises(ConfigError, match="KOLLA_VAULT is not set in this shell"):
+        launch(made, shot, desk.hop)
+    assert desk.journal.snapshot().attempt is None and not given
+    monkeypatch.setenv("KOLLA_VAULT", "canary-key")
+    launch(made, desk.journal.snapshot(), desk.hop)
+    assert given["carry"]["KOLLA_VAULT"] == "canary-key"
+    attempt = desk.journal.snapshot().attempt
+    assert attempt is not None
+    for path in attempts.folder_of(desk.site.state_dir, attempt.id).rglob("*"):
+        assert not path.is_file() or b"canary-key" not in path.read_bytes()
 
 
 def test_conduct_gives_supervisors_what_they_need_and_no_more(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

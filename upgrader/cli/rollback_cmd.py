@@ -54,8 +54,11 @@ def rollback(
     _refuse_nonsense(redeploy=redeploy, restore=restore, only_changed=only_changed, show=show, as_json=as_json)
     site = site_of(given)
     must_have_run(site, "to take back")
+    from upgrader.secret_sources.standing import at_hand
     from upgrader.session import session
 
+    if not show:
+        at_hand(site)  # before a way is decided on
     view = live(given, quiet=as_json)
     with session(site, "rollback", view, create=False) as opened:
         must_rest(opened)
