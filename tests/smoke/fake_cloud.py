@@ -36,6 +36,8 @@ class Cloud:
     """`METHOD /path-pattern` → (status, words)."""
     away: dict[str, int] = field(default_factory=dict)
     """The same → how many requests are still answered 503."""
+    lost: set[str] = field(default_factory=set)
+    """The same: what is carried out, with an answer that never comes."""
     server_ends: str = "ACTIVE"
     damaged: bool = False
     """Images come back other than they went in."""
@@ -61,7 +63,8 @@ class Cloud:
     def answer(self, method: str, path: str, query: dict[str, list[str]], user: str, project: str, body: Any) -> Any:
         """(status, JSON or bytes)."""
         planted = self._planted(method, path)
-        return planted or self._answer(method, path, query, user, project, body)
+        said = planted or self._answer(method, path, query, user, project, body)
+        return (504, b"") if any(re.fullmatch(pattern, f"{method} {path}") for pattern in self.lost) else said
 
     def _planted(self, method: str, path: str) -> Any:
         for pattern, left in self.away.items():

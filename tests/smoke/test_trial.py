@@ -130,6 +130,16 @@ def test_a_server_that_fails_or_does_not_come(cloud: Cloud) -> None:
     assert cloud.things()["projects"] == ["admin"]
 
 
+@pytest.mark.parametrize("lost", ["POST /v2.1/servers", "POST /v2/images"])
+def test_what_was_made_without_an_answer_goes_as_well(cloud: Cloud, lost: str) -> None:
+    before = cloud.things()
+    cloud.lost = {lost}
+    steps = tried(cloud)
+    assert [f"{name}s" for name in ("image", "server") if steps[name][0] is False] == [lost.rpartition("/")[2]]
+    assert steps["removed"][0] is True
+    assert cloud.things() == before
+
+
 def test_quotas_without_room_are_no_verdict(cloud: Cloud) -> None:
     cloud.refuse["POST /v2.1/servers"] = (403, "Quota exceeded for instances: Requested 1, but already used 0 of 0")
     ok, words = tried(cloud)["server"]
