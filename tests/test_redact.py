@@ -92,3 +92,17 @@ def test_streams_learn_secrets_later() -> None:
     redactor.add(["canary-4711"])
     print("canary-4711", file=RedactedStream(heard.append, redactor), end="")
     assert "".join(heard) == f"one{MASK}"
+
+
+def test_a_secret_quoted_for_a_shell_and_shown_as_json() -> None:
+    """As Ansible shows the command line of a failed task."""
+    import json
+    import shlex
+
+    from upgrader.redact import Redactor
+
+    secret = "canary ' and \" and \u00e4"
+    for ascii_only in (True, False):
+        once = json.dumps({"cmd": f"echo {shlex.quote(secret)}"}, ensure_ascii=ascii_only)
+        for shown in (once, json.dumps(once, ensure_ascii=ascii_only)):
+            assert "canary" not in Redactor([secret]).text(shown)

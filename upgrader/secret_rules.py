@@ -14,7 +14,7 @@ kv_program = "bao"
 kv_address = "https://vault.example.net:8200"
 kv_namespace = "cloud"
 age_key_file = "keys.txt"                   for a passwords.yml encrypted with SOPS
-environment = ["AWS_PROFILE"]               more variables that the programs above need
+environment = ["AWS_PROFILE"]               more variables that the programs above need, client scripts too
 timeout = "60s"
 """
 

@@ -21,11 +21,12 @@ def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing fetched before, nothing carried, no key and no token of whoever runs the tests."""
     for name in carried.chosen({"SOPS_AGE_KEY"}, ("VAULT_", "BAO_", "SOPS_")):
         monkeypatch.delenv(name)
-    for known in (identities._fetched, values._fetched, carried._carried):
-        known.clear()
+    known = (identities._fetched, identities._said, values._fetched, carried._carried)
+    for one in known:
+        one.clear()  # type: ignore[attr-defined]
     yield
-    for known in (identities._fetched, values._fetched, carried._carried):
-        known.clear()
+    for one in known:
+        one.clear()  # type: ignore[attr-defined]
 
 
 @pytest.fixture

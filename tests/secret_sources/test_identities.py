@@ -11,6 +11,7 @@ from tests import secrets_kit
 from tests.secret_sources.conftest import Make
 from upgrader.errors import ConfigError, EnvironmentMissingError, UpgraderError
 from upgrader.secret_sources import carried, standing
+from upgrader.secret_sources import identities as identities_module
 from upgrader.secret_sources.identities import identities, named, offered, vault_words
 
 CANARY = "canary-vault-password-4c1d"
@@ -76,6 +77,27 @@ def test_a_program_is_started_once_with_nothing_of_the_shell_but_what_it_needs(
         assert identities(made.vault_password_file)[0].password == CANARY
     names = seen.read_text().split()
     assert names.count("run") == 1 and "NEEDED" in names and "OPERATORS_TOKEN" not in names
+
+
+def test_a_client_script_that_needs_variables_is_not_left_to_ansible(
+    site: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plays have an environment of their own, without the operator's token."""
+    client = tmp_path / "prod-client"
+    client.write_text('#!/bin/sh\n[ "$1 $2" = "--vault-id prod" ] && echo "$NEEDED"\n')
+    client.chmod(0o755)
+    (tmp_path / "plain").write_text("x")
+    monkeypatch.setenv("NEEDED", CANARY)
+    made = site(
+        'vault_password_file = "prod-client"\nvault_id = "prod"\nvault_ids = ["b@plain"]\nenvironment = ["NEEDED"]\n'
+    )
+    main, more = identities(made.vault_password_file)
+    assert (main.label, main.file, main.password) == ("prod", None, CANARY)
+    assert (more.label, more.file, more.password) == ("b", tmp_path / "plain", "")
+    identities_module._said.clear()
+    monkeypatch.delenv("NEEDED")
+    with pytest.raises(ConfigError, match=r"gave no vault password \(\[secrets\] vault_password_file"):
+        identities(made.vault_password_file)
 
 
 @pytest.mark.parametrize(

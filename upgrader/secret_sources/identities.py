@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -70,7 +71,7 @@ def identities(key: Path | None) -> tuple[Identity, ...]:
         return (Identity(DEFAULT, _present(key)),)
     rules = site.secrets
     found = [_main(rules)] if _has_main(rules) else []
-    found += [Identity(label, _present(path)) for label, path in rules.more_ids]
+    found += [_identity(label, path, rules) for label, path in rules.more_ids]
     return tuple(found)
 
 
@@ -81,8 +82,18 @@ def _has_main(rules: SecretRules) -> bool:
 def _main(rules: SecretRules) -> Identity:
     label = rules.label or DEFAULT
     if rules.password_file is not None:
-        return Identity(label, _present(rules.password_file))
+        return _identity(label, rules.password_file, rules)
     return Identity(label, password=_password(rules))
+
+
+def _identity(label: str, path: Path, rules: SecretRules) -> Identity:
+    """A file or program. A program that needs variables of the shell is started here: Ansible has none of them."""
+    if not (rules.environment and os.access(_present(path), os.X_OK)):
+        return Identity(label, _present(path))
+    words = (str(path), "--vault-id", label) if path.stem.endswith("-client") else (str(path),)
+    if words not in _said:
+        _said[words] = _from_command(words, rules, "vault_password_file")
+    return Identity(label, password=_said[words])
 
 
 def _present(path: Path) -> Path:
@@ -97,13 +108,18 @@ def _present(path: Path) -> Path:
 
 
 _fetched: dict[SecretRules, str] = {}
+_said: dict[tuple[str, ...], str] = {}
+"""What programs of the operator's gave, by their command line."""
 
 
 def _password(rules: SecretRules) -> str:
     if rules.password_env:
         return _from_variable(rules.password_env)
     if rules not in _fetched:
-        _fetched[rules] = kv.field(rules).strip() if rules.password_kv else _from_command(rules)
+        ask = rules.password_command
+        _fetched[rules] = (
+            kv.field(rules).strip() if rules.password_kv else _from_command(ask, rules, "vault_password_command")
+        )
     return _fetched[rules]
 
 
@@ -120,14 +136,13 @@ def _from_variable(name: str) -> str:
     return value
 
 
-def _from_command(rules: SecretRules) -> str:
-    words = rules.password_command
+def _from_command(words: tuple[str, ...], rules: SecretRules, key: str) -> str:
     more = carried.chosen(set(rules.environment), carried.KV_PREFIXES)
-    said = run(words, key="vault_password_command", more=more, seconds=rules.timeout_seconds)
+    said = run(words, key=key, more=more, seconds=rules.timeout_seconds)
     if said.code:
         raise ConfigError(
             f"{words[0]} ended with {said.code} instead of giving the vault password "
-            f"([secrets] vault_password_command): {said.words or 'it said nothing'}",
+            f"([secrets] {key}): {said.words or 'it said nothing'}",
             cloud=UNCHANGED,
             next_command=f"{shlex.join(words)} > /dev/null",
             reason="vault-password-missing",
@@ -138,8 +153,7 @@ def _from_command(rules: SecretRules) -> str:
         value = ""
     if not value or "\0" in value:
         raise ConfigError(
-            f"{words[0]} gave {'no' if not said.output.strip() else 'an unreadable'} vault password "
-            "([secrets] vault_password_command).",
+            f"{words[0]} gave {'no' if not said.output.strip() else 'an unreadable'} vault password ([secrets] {key}).",
             cloud=UNCHANGED,
             next_command=f"{shlex.join(words)} | wc -c",
             reason="vault-password-missing",
