@@ -281,6 +281,24 @@ def test_a_service_of_the_old_version_has_not_arrived(place: Place) -> None:
     assert "nova-compute says version 67, 68 is the release's" in place.attempt(2).message
 
 
+def test_a_service_is_there_once_it_reports_again(place: Place) -> None:
+    """Nova calls a service that was just stopped up for a minute more."""
+    assert place.nova is not None
+    told: list[str] = []
+    services = place.nova.services
+
+    def reporting() -> tuple[ComputeService, ...]:
+        told.append(f"10:00:{len(told) // 2:02d}")
+        return tuple(replace(one, seen=told[-1]) for one in services())
+
+    place.nova.services = reporting  # type: ignore[method-assign]
+    place.patch.setattr(waves, "PAUSE", 0.0)
+    place.rules = replace(place.rules, gate_seconds=60)
+    assert place.attempt().verdict == "succeeded"
+    first = place.nova.calls.index("enable cmp1")
+    assert len(told) >= 5 and first == 1, "two more reports than the first were waited for"
+
+
 def test_a_service_that_an_operator_disabled_stays_so(place: Place) -> None:
     assert place.nova is not None
     place.nova.disabled["cmp3"] = "disk is dying"

@@ -73,6 +73,7 @@ def services(said: Mapping[str, Any], names: Names) -> tuple[ComputeService, ...
             version=row["version"],
             hypervisor=row["hypervisor"],
             name=row["name"],
+            seen=row.get("seen", ""),
         )
         for row in said["services"]
     )

@@ -31,6 +31,8 @@ class ComputeService:
     """Type as its driver names it (QEMU, fake, ironic); empty: it reports none."""
     name: str = ""
     """Nova's own name of the host."""
+    seen: str = ""
+    """When it last reported, by Nova's own clock (every 10 s unless configured); empty: not told."""
 
     @property
     def ours(self) -> bool:

@@ -109,16 +109,20 @@ class CloudGround:
         return failed
 
     def arrived(self, wave: Wave, hosts: Sequence[str]) -> dict[str, str]:
+        return self._arrived(wave.name, hosts)
+
+    def _arrived(self, name: str, hosts: Sequence[str]) -> dict[str, str]:
         nova = self.computes
         if nova is None:
             return {}
         wanted = self.ctx.graph.components(self.ctx.hop.target).nova_rpc.service_version
+        beats: dict[str, set[str]] = {}
 
         def work() -> tuple[dict[str, str], str]:
             ends = time.monotonic() + self.ctx.site.rolling.gate_seconds
             while True:
                 try:
-                    waits = _waits(nova, hosts, wanted)
+                    waits = _waits(nova, hosts, wanted, beats)
                 except ComputesStopped:
                     raise
                 except ComputesError as error:  # an API that starts again belongs to what is waited for
@@ -126,10 +130,10 @@ class CloudGround:
                 if not waits or time.monotonic() >= ends:
                     return waits, f"{len(hosts)} up, at version {wanted}"
                 if self.ctx.attempt.cancelled():
-                    raise StageCanceled(f"{wave.name}: services")
+                    raise StageCanceled(f"{name}: services")
                 time.sleep(PAUSE)
 
-        return self._step(f"{wave.name}: services", hosts, work)
+        return self._step(f"{name}: services", hosts, work)
 
     def bring_back(self, wave: Wave, hosts: Sequence[str]) -> dict[str, str]:
         nova = self.computes
@@ -177,7 +181,11 @@ class CloudGround:
             result = self._play("closing", hosts, "", CLOSING_TAGS)
             return _troubles(result), "services without the old release's pin, rows moved online"
 
-        if failed := self._step("closing: Nova's services start again", hosts, work):
+        failed = self._step("closing: Nova's services start again", hosts, work)
+        # every nova-compute was restarted once more
+        computes = [host for wave in self.ctx.plan.waves if wave.kind != "control" for host in wave.hosts]
+        failed |= {} if failed else self._arrived("closing", computes)
+        if failed:
             raise StepFailed("; ".join(f"{host}: {why}" for host, why in failed.items()))
 
     # ------------------------------------------------------------ parts of moves
@@ -297,8 +305,17 @@ def _troubles(result: PlayResult, hosts: Sequence[str] | None = None) -> dict[st
     return found
 
 
-def _waits(nova: Computes, hosts: Sequence[str], wanted: int) -> dict[str, str]:
-    """Host → what is not there yet: its service up at the release's version, its agents alive."""
+_BEATS = 3
+"""Reports of a service to be seen, the last one of the old process perhaps among them: the playbooks restart nova-compute
+as their last act, Nova calls it up for a minute on its old word, and what it does when it starts (openstack/nova:
+nova/compute/manager.py, init_host) puts instances into ERROR that were sent to it meanwhile."""
+
+
+def _waits(nova: Computes, hosts: Sequence[str], wanted: int, beats: dict[str, set[str]]) -> dict[str, str]:
+    """Host → what is not there yet: its service up at the release's version and reporting, its agents alive.
+
+    `beats`: host → the reports seen so far, for the next call.
+    """
     known = {service.host: service for service in nova.services()}
     found: dict[str, str] = {}
     for host in hosts:
@@ -309,6 +326,9 @@ def _waits(nova: Computes, hosts: Sequence[str], wanted: int) -> dict[str, str]:
             found[host] = "nova-compute is not up"
         elif service.version and service.version < wanted:
             found[host] = f"nova-compute says version {service.version}, {wanted} is the release's"
+        elif service.seen and len(beats.setdefault(host, set()) | {service.seen}) < _BEATS:
+            beats[host].add(service.seen)
+            found[host] = "nova-compute has not reported since it was restarted"
     for agent in nova.agents(hosts):
         if not agent.alive and agent.host in hosts:
             found.setdefault(agent.host, f"{agent.kind} is not alive")

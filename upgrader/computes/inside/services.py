@@ -34,6 +34,7 @@ def services(cloud: Cloud) -> dict[str, Any]:
             "reason": item.get("disabled_reason") or "",
             "version": numbers.get(item["host"], 0),
             "hypervisor": types.get(item["host"], ""),
+            "seen": item.get("updated_at") or "",
         }
         for item in found
     ]
