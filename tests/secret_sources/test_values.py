@@ -12,7 +12,9 @@ from tests import secrets_kit
 from tests.runner_kit import sealed as crypt
 from tests.secret_sources.conftest import Make
 from upgrader.errors import ConfigError
+from upgrader.facts.binding import _passwords
 from upgrader.kolla.passwords import names, plan_merge, secret_values
+from upgrader.kolla.passwords_check import judge_passwords
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.kolla.vault import Vault
 from upgrader.secret_sources import values
@@ -90,6 +92,34 @@ def test_new_passwords_are_named_where_this_tool_only_reads(
     assert plan_merge(made.passwords, toolchain, made.file).valkey == "differs"
     with pytest.raises(ConfigError, match="in kv/kolla by hand"):
         plan_merge(made.passwords, toolchain, made.file, align_valkey=True)
+
+
+def test_a_plan_is_bound_to_what_is_elsewhere(site: Make, programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAULT_TOKEN", "good-token")
+    tool = secrets_kit.kv(programs, ONE)
+    made = site('passwords_kv = "kv/kolla"\n')
+    made.passwords.write_text("---\n")
+    before = _passwords(made)
+    values._fetched.clear()
+    assert _passwords(made) == before
+    secrets_kit.tell(tool, secrets={"kv/kolla": {**ONE["kv/kolla"], "database_password": "rotated"}})
+    values._fetched.clear()
+    assert _passwords(made) != before
+    assert _passwords(site("")) == b"---\n"
+
+
+def test_only_a_file_that_holds_passwords_is_to_be_kept_from_others(
+    site: Make, toolchain: Toolchain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = site('passwords_env = "PW_"\n')
+    monkeypatch.setenv("PW_DATABASE_PASSWORD", "canary")
+    made.passwords.write_text("---\n")
+    made.passwords.chmod(0o644)
+    found = judge_passwords(made.passwords, (), {"2025.2": toolchain}, vault_password_file=made.file)
+    assert "passwords-readable-by-others" not in {one.id for one in found}
+    bare = site("")
+    found = judge_passwords(bare.passwords, (), {"2025.2": toolchain}, vault_password_file=None)
+    assert "passwords-readable-by-others" in {one.id for one in found}
 
 
 def test_variables_that_are_gone(site: Make, toolchain: Toolchain) -> None:

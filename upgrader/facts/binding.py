@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from upgrader.errors import ConfigError
 from upgrader.facts.heads import ReleaseNames
 from upgrader.facts.reading import is_kolla
 from upgrader.model import Binding, CloudFacts
+from upgrader.secret_sources import values
 
 _NEVER_BOUND = (".retry", ".swp", "~")
 """Leftovers of Ansible and editors: they change without anybody changing the configuration."""
@@ -26,7 +28,7 @@ def bind(site: Site, facts: CloudFacts, inventory_sha256: str, hmac_key: bytes, 
     return Binding(
         config_sha256=config_sha256(site),
         inventory_sha256=inventory_sha256,
-        passwords_hmac=hmac.new(hmac_key, _read(site.passwords), hashlib.sha256).hexdigest(),
+        passwords_hmac=hmac.new(hmac_key, _passwords(site), hashlib.sha256).hexdigest(),
         running=facts.reading.release,
         images=tuple(
             sorted(
@@ -71,6 +73,12 @@ def _add(found: hashlib._Hash, name: str, content: bytes) -> None:
     # lengths, so that no two different folders can be written one after the other to the same bytes
     found.update(f"{len(name.encode())}:{name}:{len(content)}:".encode())
     found.update(content)
+
+
+def _passwords(site: Site) -> bytes:
+    """The file, and what stands over it from elsewhere."""
+    outside = json.dumps(values.fetched(site), sort_keys=True) if values.elsewhere(site) else ""
+    return _read(site.passwords) + outside.encode()
 
 
 def _read(path: Path) -> bytes:

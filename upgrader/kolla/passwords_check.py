@@ -16,6 +16,7 @@ from upgrader.kolla.passwords import (
     REDIS,
     VALKEY,
     PasswordMerge,
+    kept_elsewhere,
     open_passwords,
     plan_merge,
     text_of,
@@ -52,10 +53,11 @@ def judge_passwords(
     some = next(iter(toolchains.values()), None)
     vault = Vault(some, vault_password_file) if some and vault_password_file else None
     try:
-        text = open_passwords(path, vault)[1]
+        data, text = open_passwords(path, vault)
+        outside = kept_elsewhere(path, data, vault)
     except (ConfigError, EnvironmentMissingError) as error:
         return (_unread(path, hops, error),)
-    found = [*_mode(path), *_empty(path, text, hops)]
+    found = [*(() if outside else _mode(path)), *_empty(path, text, hops)]
     for hop in hops:
         toolchain = toolchains.get(hop.target)
         if toolchain is None:
