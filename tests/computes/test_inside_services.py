@@ -34,11 +34,24 @@ def test_services_with_versions_and_hypervisors(apis: Apis, tmp_path: Path, monk
     said = answer({"do": "services"}, cloud)
     assert said["trouble"] == ""
     found = {row.pop("name"): row for row in said["services"]}
+    assert {row.pop("seen") for row in found.values()} == {""}, "a sandbox's services do not report by the clock"
     assert found == {
         "cmp1": {"zone": "nova", "enabled": True, "up": True, "reason": "", "version": 68, "hypervisor": "QEMU"},
         "cmp2": {"zone": "az2", "enabled": False, "up": True, "reason": "its fan", "version": 0, "hypervisor": "QEMU"},
         "cmp3": {"zone": "nova", "enabled": True, "up": False, "reason": "", "version": 66, "hypervisor": "QEMU"},
     }  # fmt: skip
+
+
+def test_when_a_service_last_reported_is_passed_on() -> None:
+    class Told:
+        def listed(self, path: str, key: str, **_query: str) -> list[dict[str, object]]:
+            return [{"host": "cmp1", "updated_at": "2026-11-23T04:00:10.000000"}] if key == "services" else []
+
+        def versions(self) -> dict[str, int]:
+            return {}
+
+    (row,) = inside.services(Told())["services"]  # type: ignore[arg-type]
+    assert row["seen"] == "2026-11-23T04:00:10.000000"
 
 
 def test_without_records_the_rest_is_told(apis: Apis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,8 @@ def test_two_releases_and_every_part_of_both(server: Server, ctl1: Path) -> None
     assert nova.services_down == ("cmp2: nova-compute", "ctl2: nova-scheduler")
     assert nova.services_disabled == nova.left_disabled == ("cmp3: nova-compute",)
     rows = [row.rpartition(": ") for row in nova.silence]
-    assert [(row[0], int(row[2]) > 60) for row in rows] == [("cmp2: nova-compute", True), ("ctl2: nova-scheduler", True)]
+    late = [(row[0], int(row[2]) > 60) for row in rows]
+    assert late == [("cmp2: nova-compute", True), ("ctl2: nova-scheduler", True)]
     assert {"cmp3: nova-compute: 60", "odd\\t\\n@read: nova-compute: 66"} <= set(nova.versions)
     assert [row.rpartition(": ")[0] for row in seen["neutron"].silence] == ["ctl1: neutron-dhcp-agent"]
     assert [row.rpartition(": ")[0] for row in seen["cinder"].silence] == ["sto2@lvm-1: cinder-volume"]

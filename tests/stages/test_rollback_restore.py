@@ -310,7 +310,8 @@ ACTIONS = [
     "drop neutron", "keys", "join ctl2", "join ctl3", "deploy",
 ]  # fmt: skip
 STEPS = [
-    "backup set", "migrations that still run", "stop the services", "configuration", "database servers of the old series",
+    "backup set", "migrations that still run", "stop the services", "configuration",
+    "database servers of the old series",
     "message brokers of the old series", "one database server", "load databases, accounts and keys",
     "the other database servers rejoin", "start what still is of the old release",
     f"kolla-ansible deploy of {OLD}", f"containers that only {NEW} has", "restarts that an interruption swallowed",

@@ -306,9 +306,9 @@ def _troubles(result: PlayResult, hosts: Sequence[str] | None = None) -> dict[st
 
 
 _BEATS = 3
-"""Reports of a service to be seen, the last one of the old process perhaps among them: the playbooks restart nova-compute
-as their last act, Nova calls it up for a minute on its old word, and what it does when it starts (openstack/nova:
-nova/compute/manager.py, init_host) puts instances into ERROR that were sent to it meanwhile."""
+"""Reports of a service to be seen, the last one of the old process perhaps among them: the playbooks restart
+nova-compute as their last act, Nova calls it up for a minute on its old word, and what it does when it starts
+(openstack/nova: nova/compute/manager.py, init_host) puts instances into ERROR that were sent to it meanwhile."""
 
 
 def _waits(nova: Computes, hosts: Sequence[str], wanted: int, beats: dict[str, set[str]]) -> dict[str, str]:
