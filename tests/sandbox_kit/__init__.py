@@ -133,10 +133,20 @@ def kill_play_when(root: Path, release: str, action: str, ready: Callable[[], bo
         while fresh := ({process.pid} | below(process.pid)) - halted:
             for pid in fresh:
                 blow(pid, signal.SIGSTOP)
+            # one that is just forking does not stand still before its child is there
+            wait_until(lambda: all(stands(pid) for pid in fresh), "the processes to stand still")
             halted |= fresh
         for pid in halted:
             blow(pid)
         process.wait()
+
+
+def stands(pid: int) -> bool:
+    """Whether a process is stopped, or gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "TtZX"
+    except OSError:
+        return True
 
 
 def below(pid: int) -> set[int]:
