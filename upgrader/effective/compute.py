@@ -30,6 +30,7 @@ from upgrader.record import Effective, Variable
 from upgrader.redact import Redactor
 from upgrader.runner.base import PlayResult, Runner
 from upgrader.secret_sources import identities as keys
+from upgrader.secret_sources import sops
 
 WITHHELD = "withheld: it holds a secret"
 _LOCKED = ("no vault secrets", "ecryption failed", "no vault password", "vault-encrypted")
@@ -116,13 +117,14 @@ def _locked(site: Site, own: OwnFiles) -> tuple[Path, ...]:
     """Encrypted files that nobody can open. Only passwords can be done without; raises ConfigError for another."""
     if keys.identities(site.vault_password_file):
         return ()
-    for file in own.encrypted:
+    sealed = [file for file in own.encrypted if not sops.is_sops(file.path.read_bytes())]  # those open by themselves
+    for file in sealed:
         if not file.secret:
             raise ConfigError(
                 f"{file.path} is encrypted with Ansible Vault, and no vault password file is named "
                 "(upgrader.toml: secrets.vault_password_file)."
             )
-    return tuple(file.path for file in own.encrypted)
+    return tuple(file.path for file in sealed)
 
 
 def _asked(
