@@ -28,6 +28,20 @@ def begin(state: Path, stage: str, *arguments: str, env: dict[str, str] | None =
     return folder, attempts.spawn(folder, run=f"tests.attempt_stages:{stage}", env=path)
 
 
+def test_what_is_carried_is_in_memory_alone(tmp_path: Path) -> None:
+    """The operator's variables for programs that fetch secrets: no environment, no file and no open descriptor."""
+    asked = request().model_copy(update={"state_dir": str(tmp_path)})
+    folder = attempts.create(tmp_path, AttemptRequest.model_validate(asked.model_dump()))
+    carry = {"CARRIED": "canary-carried-4711"}
+    attempts.spawn(folder, run="tests.attempt_stages:carried_here", env={"PYTHONPATH": str(REPO)}, carry=carry)
+    lines: list[dict[str, Any]] = []
+    assert judge(attempts.follow(folder, on_progress=lines.append)) is Judgement.FINISHED
+    (told,) = [line for line in lines if line["kind"] == "note"]
+    wanted = {"length": len(carry["CARRIED"]), "in_environment": False, "descriptor": False, "left_open": 0}
+    assert wanted.items() <= told.items()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"canary" in path.read_bytes()]
+
+
 def supervise(folder: Path, stage: str = "good", *arguments: str) -> int:
     """Run a supervisor in the foreground; its exit code."""
     command = [sys.executable, "-m", "upgrader.supervisor", str(folder), "--run", f"tests.attempt_stages:{stage}"]

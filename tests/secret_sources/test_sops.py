@@ -52,8 +52,15 @@ def test_a_key_file_of_the_site_or_a_variable_of_the_shell_opens_it(
 
 
 def test_new_passwords_are_encrypted_for_the_same_keys(
-    passwords: Path, age: tuple[Path, str], site: Make, toolchain: Toolchain, tmp_path: Path
+    passwords: Path,
+    age: tuple[Path, str],
+    site: Make,
+    toolchain: Toolchain,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("SOPS_AGE_RECIPIENTS", "age1-of-somebody-else")
+    monkeypatch.setenv("SOPS_PGP_FP", "F")
     made = site(f'age_key_file = "{age[0]}"\n')
     before = passwords.read_bytes()
     merge = plan_merge(passwords, toolchain, made.file)
@@ -65,6 +72,8 @@ def test_new_passwords_are_encrypted_for_the_same_keys(
     assert {**yaml.safe_load(PLAIN), "valkey_master_password": "canary: redis"}.items() <= opened.items()
     assert opened["designate_pool_id"] == "freshdesignate_pool_id" and "sops" not in opened
     assert plan_merge(passwords, toolchain, made.file).added == ()
+    for call in secrets_kit.calls(Path(os.environ["PATH"].split(":")[0]) / "sops")[1:]:
+        assert not {"SOPS_AGE_RECIPIENTS", "SOPS_PGP_FP"} & set(call["names"])  # type: ignore[call-overload]
     held = [path for path in tmp_path.rglob("*") if path.is_file() and b"canary-" in path.read_bytes()]
     assert held == [], "plain text lies on a disk"
 

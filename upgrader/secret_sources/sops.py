@@ -34,6 +34,17 @@ _RULES = {
     "encrypted_regex": "--encrypted-regex",
 }
 _STDIN = "/dev/stdin"
+_MORE_KEYS = frozenset(
+    {
+        "SOPS_AGE_RECIPIENTS",
+        "SOPS_PGP_FP",
+        "SOPS_KMS_ARN",
+        "SOPS_GCP_KMS_IDS",
+        "SOPS_AZURE_KEYVAULT_URLS",
+        "SOPS_VAULT_URIS",
+    }
+)
+"""Variables that would add master keys to a file that is encrypted again (getsops.io, usage)."""
 
 
 def is_sops(data: bytes) -> bool:
@@ -92,6 +103,7 @@ def options(own: Mapping[str, Any], path: Path) -> tuple[str, ...]:
 
 def _run(words: tuple[str, ...], data: bytes, rules: SecretRules) -> Said:
     more = carried.chosen({*rules.environment, *carried.SOPS_NAMES}, carried.SOPS_PREFIXES)
+    more = {name: value for name, value in more.items() if name not in _MORE_KEYS}
     if rules.age_key_file is not None:
         if not rules.age_key_file.is_file():
             raise ConfigError(
