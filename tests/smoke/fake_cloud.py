@@ -39,6 +39,8 @@ class Cloud:
     lost: set[str] = field(default_factory=set)
     """The same: what is carried out, with an answer that never comes."""
     server_ends: str = "ACTIVE"
+    first_server_ends: str = ""
+    """Of the first server alone."""
     damaged: bool = False
     """Images come back other than they went in."""
     asked: list[tuple[str, str, str]] = field(default_factory=list)
@@ -163,8 +165,8 @@ class Cloud:
             return 204, b""
         server["left"] -= 1
         if server["left"] < 0 and server["status"] == "BUILD":
-            server["status"] = self.server_ends
-            if self.server_ends == "ERROR":
+            server["status"], self.first_server_ends = self.first_server_ends or self.server_ends, ""
+            if server["status"] == "ERROR":
                 server["fault"] = {"message": "No valid host was found."}
         elif server["left"] < 0 and server["status"] == "DELETING":
             del self.servers[name]

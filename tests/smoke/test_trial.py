@@ -116,7 +116,7 @@ def test_an_image_that_comes_back_changed(cloud: Cloud) -> None:
 
 def test_a_server_that_fails_or_does_not_come(cloud: Cloud) -> None:
     cloud.server_ends = "ERROR"
-    assert tried(cloud)["server"] == (False, "status 200: the server is in ERROR: No valid host was found.")
+    assert tried(cloud)["server"] == (False, "status 200: the server is in ERROR, twice: No valid host was found.")
     assert cloud.things()["servers"] == ["theirs"]
     cloud.server_ends, cloud.lag = "ACTIVE", 10**9
     assert "is BUILD" in tried(cloud, server=0.05)["server"][1]
@@ -128,6 +128,13 @@ def test_a_server_that_fails_or_does_not_come(cloud: Cloud) -> None:
         server["left"] = 0
     assert tried(cloud)["leftovers"] == (True, "2 things of an interrupted trial removed")
     assert cloud.things()["projects"] == ["admin"]
+
+
+def test_a_server_that_a_restarting_host_dropped_is_made_again(cloud: Cloud) -> None:
+    cloud.first_server_ends = "ERROR"
+    done, words = tried(cloud)["server"]
+    assert done and "at the second try (the server is in ERROR: No valid host was found.)" in words
+    assert cloud.things()["servers"] == ["theirs"]
 
 
 @pytest.mark.parametrize("lost", ["POST /v2.1/servers", "POST /v2/images"])
