@@ -26,6 +26,9 @@ from upgrader.stages.leftovers import interrupted, leftovers
 from upgrader.stages.stale import restart_stale
 from upgrader.stages.waves import CloudGround
 
+_LEAVING = frozenset({"opensearch", "elasticsearch"})
+"""Containers whose role switches shard allocation off, and nothing on again (release_graph/leftovers.toml)."""
+
 
 def work(ctx: StageContext) -> None:
     toolchain = ctx.target_toolchain
@@ -54,6 +57,9 @@ def work(ctx: StageContext) -> None:
             closing = not ctx.request.after_interrupt
             result = run_action(ctx, "upgrade", toolchain, inventory, watch=ctx.watch, closing=closing)
             evidence.append(f"done on {len(result.hosts_seen)} hosts in {round(result.seconds)} s")
+    if any(container.name in _LEAVING for host in facts.hosts for container in host.containers):
+        with ctx.step("what roles leave behind even when they end well") as evidence:
+            evidence.append(leftovers(ctx, toolchain, inventory))
     if ctx.request.after_interrupt:
         with ctx.step("restarts that an interruption swallowed") as evidence:
             evidence.append(restart_stale(ctx, toolchain, inventory))
