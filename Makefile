@@ -14,10 +14,14 @@ test: $(READY)
 test-slow: $(READY)
 	$(VENV)/bin/python -m pytest -n 2 -m slow
 
-# Slow tests that every change has to pass: the graph against PyPI, the fifteen random kills, a kill at every step.
+# Slow tests that every change has to pass: the graph against PyPI, the fifteen random kills, a kill at every step, files
+# that Ansible's own vault and inventory programs read.
 test-published: $(READY)
 	$(VENV)/bin/python -m pytest -n 2 -m slow tests/release_graph tests/crash/test_kills.py \
-		tests/crash/test_sigkill.py::test_kills_along_a_way tests/crash/test_sigkill.py::test_points_are_where_they_should_be
+		tests/crash/test_sigkill.py::test_kills_along_a_way tests/crash/test_sigkill.py::test_points_are_where_they_should_be \
+		tests/kolla/test_passwords.py tests/kolla/test_passwords_check.py tests/kolla/test_settings.py \
+		tests/kolla/test_inventory.py tests/kolla/test_inventory_patch.py \
+		tests/sandbox/test_sandbox_upgrade.py::test_killed_in_the_middle_the_cloud_is_mixed_and_a_second_run_converges
 
 # Pages, documents and pictures in a real Chromium (with chromedriver, npm, pdftotext), the watching terminal in tmux.
 test-browser: $(READY)

@@ -116,7 +116,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 @given(DOCUMENTS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_the_quick_check_accepts_only_what_pydantic_accepts_and_gives_the_same(document: dict[str, Any]) -> None:
     wanted = judged(document)
     try:

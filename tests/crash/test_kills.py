@@ -165,6 +165,7 @@ def test_a_kill_at_a_random_moment(tmp_path: Path, victim: str, number: int) -> 
     controller.wait()
 
 
+@pytest.mark.slow
 def test_an_attempt_that_never_started_is_made_void_and_done_anew(tmp_path: Path) -> None:
     prepare(tmp_path)
     first, second = str(uuid.uuid4()), str(uuid.uuid4())

@@ -64,6 +64,7 @@ def test_ini_with_ranges_children_and_empty_groups(toolchain: Toolchain, tmp_pat
     assert "canary" not in repr(read)
 
 
+@pytest.mark.slow
 def test_yaml_and_folders_say_the_same(toolchain: Toolchain, tmp_path: Path) -> None:
     text = "all:\n  children:\n    control: {hosts: {'ctl[1:3]': }}\n    keystone: {children: {control: }}\n"
     plain = read_inventory(toolchain, written(tmp_path / "a.yml", text))

@@ -129,6 +129,7 @@ def test_a_folder_gets_one_more_file(tmp_path: Path) -> None:
     assert again.text == "" and "exists already" in again.by_hand
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["ini", "folder", "yaml"])
 def test_ansible_reads_the_patched_inventory_as_meant(tmp_path: Path, toolchain: Toolchain, form: str) -> None:
     path = tmp_path / ("hosts.yml" if form == "yaml" else "multinode")

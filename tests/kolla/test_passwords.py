@@ -150,6 +150,7 @@ def test_files_that_cannot_be_extended_are_refused(passwords: Path, toolchain: T
 # ---------------------------------------------------------------- vault
 
 
+@pytest.mark.slow
 def test_an_encrypted_file_stays_encrypted_with_its_label(passwords: Path, vault: Vault, tmp_path: Path) -> None:
     passwords.write_bytes(sealed(vault.password_file.read_bytes(), OLD, "prod"))
     merge = plan_merge(passwords, vault.toolchain, vault.password_file)
@@ -179,6 +180,7 @@ def test_wrong_and_missing_vault_passwords_change_nothing(passwords: Path, vault
     assert files(passwords.parent) == ["passwords.yml"]
 
 
+@pytest.mark.slow
 def test_values_encrypted_one_by_one(passwords: Path, vault: Vault, tmp_path: Path) -> None:
     passwords.write_text(
         "plain: canary-plain\n" + sealed_value(vault, "redis_master_password", "canary-redis").rstrip()

@@ -76,6 +76,7 @@ def test_a_toolchain_that_is_not_built_leaves_it_unproved(passwords: Path) -> No
     assert found.fix == ("upgrader toolchain build 2025.1",)
 
 
+@pytest.mark.slow
 def test_a_locked_vault_is_unknown_and_blocks(passwords: Path, toolchain: Toolchain, vault: Vault) -> None:
     passwords.write_bytes(sealed(vault.password_file.read_bytes(), WHOLE))
     (found,) = judged(passwords, toolchain)
@@ -100,6 +101,7 @@ def test_the_valkey_trap_blocks_where_it_is_for_a_person(
     assert (found.id, found.code, found.unknown) == (VALKEY_ACTION, Code.FAILURE, unknown)
 
 
+@pytest.mark.slow
 def test_the_valkey_trap_in_values_sealed_one_by_one(passwords: Path, toolchain: Toolchain, vault: Vault) -> None:
     values = [("redis_master_password", "canary-redis"), ("valkey_master_password", "canary-valkey")]
     passwords.write_text("".join(sealed_value(vault, *pair) + "\n" for pair in values))

@@ -55,6 +55,7 @@ def test_it_is_read_beside_files_in_the_clear(site: Site) -> None:
     assert said.where["enable_x"] == (other, 1)
 
 
+@pytest.mark.slow
 def test_an_edit_changes_the_line_alone_and_keeps_it_encrypted(site: Site, tmp_path: Path) -> None:
     before = site.main.read_bytes()
     (edit,) = plan_edit(site.files, {"openstack_release": "2025.2"}, site_key(site))

@@ -71,6 +71,7 @@ def test_watched_tasks_have_the_names_of_the_release_graph(cloud: Path) -> None:
     assert "Running Neutron database expand container" not in deploy
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_the_cloud_is_mixed_and_a_second_run_converges(small: Path) -> None:
     configure(small, "2024.2")
     add_fault(small, "slow", task="Restart neutron-server container", host="ctl1", seconds=900, times=1)
