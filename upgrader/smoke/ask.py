@@ -52,6 +52,8 @@ class Tried:
 
     steps: tuple[Step, ...] = ()
     error: str = ""
+    lost: bool = False
+    """What came back is no answer of the trial: an engine under load can lose what a container's program printed."""
     counted: Counted = field(default_factory=Counted)
 
 
@@ -101,7 +103,7 @@ def try_out(
     result = runner.run(play, folder, cancelled=cancelled)
     tried = Tried()
     if smoke:
-        tried.steps, tried.error = _steps(result, smoke)
+        tried.steps, tried.error, tried.lost = _steps(result, smoke)
     if question is not None:
         tried.counted = _counted(result, hosts, question)
     return tried
@@ -115,16 +117,18 @@ def _question(times: Times) -> dict[str, Any] | None:
     return {**{name: at.timestamp() for name, at in moments.items()}, "seconds": _HOST_SECONDS}
 
 
-def _steps(result: PlayResult, host: str) -> tuple[tuple[Step, ...], str]:
+def _steps(result: PlayResult, host: str) -> tuple[tuple[Step, ...], str, bool]:
     said = shown(result, TRIED, host)
     if not said:
-        return (), result.message
+        return (), result.message, False
+    code = str(said.get("rc"))
     try:
         rows = json.loads(str(said.get("stdout", "")))["steps"]
-        return tuple(_step(row) for row in rows), ""
+        return tuple(_step(row) for row in rows), "", False
     except (ValueError, KeyError, TypeError):
-        words = "it took too long" if str(said.get("rc")) in ("124", "137") else str(said.get("error") or "no words")
-        return (), f"{host}: {words}"
+        late = code in ("124", "137")
+        words = "it took too long" if late else str(said.get("error") or f"no words, code {code}")
+        return (), f"{host}: {words}", not late
 
 
 def _step(row: Mapping[str, Any]) -> Step:

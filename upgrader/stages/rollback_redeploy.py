@@ -10,6 +10,7 @@ from upgrader.facts.names import release_names
 from upgrader.facts.reading import is_kolla, release_of
 from upgrader.kolla.inventory import Inventory
 from upgrader.kolla.toolchain import Toolchain
+from upgrader.runner.base import PlayResult
 from upgrader.stages import configuration
 from upgrader.stages.base import StageContext, StepFailed
 from upgrader.stages.broker import reset_queues
@@ -50,7 +51,7 @@ def redeploy(ctx: StageContext) -> None:
     toolchain = ctx.source_toolchain
     inventory = inventory_of(ctx, toolchain)
     with ctx.step(f"kolla-ansible deploy of {ctx.hop.source}") as evidence:
-        result = run_action(ctx, "deploy", toolchain, inventory)
+        result = _deployed(ctx, toolchain, inventory, evidence)
         evidence.append(f"done on {len(result.hosts_seen)} hosts in {round(result.seconds)} s")
     with ctx.step(f"containers that only {ctx.hop.target} has") as evidence:
         evidence.append(_stop_leftovers(ctx, toolchain, inventory))
@@ -61,6 +62,18 @@ def redeploy(ctx: StageContext) -> None:
     if nova is not None:
         with ctx.step(LEFT_DISABLED, always=True) as evidence:
             evidence.append(enable_left(nova))
+
+
+def _deployed(ctx: StageContext, toolchain: Toolchain, inventory: Inventory, evidence: list[str]) -> PlayResult:
+    """Deploying may be done again at any time, so one failure is not the end: on the way back a container that is just
+    starting, and answers a task with nothing, is no reason to leave the cloud half-way."""
+    try:
+        return run_action(ctx, "deploy", toolchain, inventory)
+    except StepFailed as first:
+        ctx.attempt.progress("waiting", message=f"deploys once more: {first.message}", left=0)
+        result = run_action(ctx, "deploy", toolchain, inventory)
+        evidence.append(f"at the second try (first: {first.message})")
+        return result
 
 
 def _stop_leftovers(ctx: StageContext, toolchain: Toolchain, inventory: Inventory) -> str:
