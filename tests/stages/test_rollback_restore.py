@@ -34,7 +34,7 @@ from upgrader.model import (
 from upgrader.observed import GaleraFacts
 from upgrader.runner.base import PlayResult
 from upgrader.stages import old_server, one_server, rollback_redeploy, rollback_restore
-from upgrader.stages.base import StageContext, conduct_stage
+from upgrader.stages.base import StageContext, StepFailed, conduct_stage
 
 OLD, NEW = "2024.1", "2024.2"
 HOSTS = ("ctl1", "ctl2", "ctl3")
@@ -369,6 +369,21 @@ def test_the_loaded_server_dies_as_well(place: Place, alone: bool) -> None:
     assert outcome.verdict == "succeeded", outcome.message
     assert "mariadb-recovery" in place.cloud.done
     assert place.cloud.condition() == GOOD
+
+
+def test_a_deployment_that_fails_once_is_tried_once_more(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    action, troubles = place._action, [StepFailed("deploy: ctl1 failed in task 'Check keystone': no words")]
+
+    def trouble(ctx: Any, name: str, *words: Any, **more: Any) -> Any:
+        if name == "deploy" and not more.get("tags") and troubles:
+            raise troubles.pop()
+        return action(ctx, name, *words, **more)
+
+    monkeypatch.setattr(rollback_redeploy, "run_action", trouble)
+    outcome = place.attempt()
+    assert outcome.verdict == "succeeded", outcome.message
+    step = next(step for step in outcome.steps if step.name.startswith("kolla-ansible deploy"))
+    assert "at the second try (first: deploy: ctl1 failed in task 'Check keystone': no words)" in step.evidence
 
 
 def test_a_full_disk_leaves_what_it_says_and_the_next_attempt_mends_it(place: Place) -> None:

@@ -49,7 +49,7 @@ def facts(control: dict[str, str] | None = None, compute: str = NEW, nova: NovaF
 
 class Place:
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
-        self.folder = folder
+        self.folder, self.patch = folder, patch
         self.rules = VerifyRules(settle=0)
         self.looks: list[CloudFacts] = [facts()]
         self.tried = DONE
@@ -94,6 +94,21 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return Place(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(("answers", "verdict", "asked"), [(1, "succeeded", 2), (2, "inconclusive", 2)])
+def test_an_answer_that_was_lost_is_asked_for_once_more(place: Place, answers: int, verdict: str, asked: int) -> None:
+    lost = [Tried(error="ctl1: no words, code 0", lost=True)] * answers
+    place._try = lambda **_: (place.asked.append(_), lost.pop(0) if lost else DONE)[1]  # type: ignore[method-assign]
+    place.patch.setattr(verify, "try_out", lambda *_, **more: place._try(**more))
+    assert place.attempt().verdict == verdict
+    assert len(place.asked) == asked
+
+
+def test_a_trial_that_took_too_long_is_not_begun_again(place: Place) -> None:
+    place.tried = Tried(error="ctl1: it took too long")
+    assert place.attempt().verdict == "inconclusive"
+    assert len(place.asked) == 1
 
 
 def ids(outcome: StageOutcome, code: Code = Code.FAILURE) -> list[str]:
