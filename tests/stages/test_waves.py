@@ -26,6 +26,7 @@ from upgrader.computes.port import (
     TrialStep,
 )
 from upgrader.context import AttemptContext
+from upgrader.errors import EnvironmentMissingError
 from upgrader.kolla.inventory import Inventory
 from upgrader.model import AttemptRequest, CloudFacts, Code, Finding, Plan, StageOutcome
 from upgrader.rolling import RollRecord, waves_of
@@ -226,6 +227,17 @@ def test_a_controller_that_is_lost_stops_before_any_compute_host(place: Place) -
     assert "control plane: ctl2: lost during the upgrade: it does not answer; 0 of 6 hosts are done" in outcome.message
     assert [(one.id, one.host) for one in outcome.findings][-1:] == [("host-not-upgraded", "ctl2")]
     assert place.limits == [f"all:{ALL_COMPUTES}"]
+
+
+def test_a_cloud_that_cannot_be_looked_at_hides_no_reason(place: Place) -> None:
+    def blind(*_: Any, **__: Any) -> tuple[Finding, ...]:
+        raise EnvironmentMissingError("No host could be looked at.")
+
+    place.patch.setattr(waves, "await_health", blind)
+    place.troubles[f"all:{ALL_COMPUTES}"] = failed("upgrade", ("ctl1", "no space left"))
+    outcome = place.attempt()
+    assert "control plane: ctl1: failed in task 'Copy': no space left" in outcome.message
+    assert "the cloud could not be looked at: No host could be looked at." in outcome.message
 
 
 def test_a_failed_compute_host_serves_again_and_is_all_that_a_retry_works_on(place: Place) -> None:

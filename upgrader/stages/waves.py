@@ -14,6 +14,7 @@ from functools import cached_property, partial
 from upgrader.computes.plays import computes_of
 from upgrader.computes.port import Computes, ComputesError, ComputesStopped
 from upgrader.durable import make_dir
+from upgrader.errors import UpgraderError
 from upgrader.kolla.inventory import Inventory
 from upgrader.kolla.toolchain import Toolchain
 from upgrader.model import CloudFacts, Code, Finding
@@ -245,6 +246,9 @@ class CloudGround:
         except _Short as short:
             self.ctx.findings += [one.model_copy(update={"code": Code.FAILURE}) for one in found]
             return short.message
+        except UpgraderError as error:
+            # why the wave failed must not be lost behind this
+            return f"the cloud could not be looked at: {error.message}"
         return ""
 
     def _step(
