@@ -18,14 +18,14 @@ def said(**values: Any) -> PlayResult:
 
 def test_an_answer() -> None:
     row = {"step": "token", "who": "admin", "ok": True, "words": "issued", "seconds": 0.2}
-    (step,), error, lost = _steps(said(stdout=json.dumps({"steps": [row]}), rc="0"), "ctl1")
+    (step,), error, lost = _steps(said(stdout="trial " + json.dumps({"steps": [row]}), rc="0"), "ctl1")
     assert (step.name, step.ok, error, lost) == ("token", True, "", False)
 
 
 @pytest.mark.parametrize(
     ("values", "words", "lost"),
     [
-        ({"stdout": "", "rc": "0", "error": ""}, "ctl1: no words, code 0", True),
+        ({"stdout": "trial ", "rc": "0", "error": ""}, "ctl1: no words, code 0", True),
         ({"stdout": "", "rc": "1", "error": "Error response from daemon"}, "ctl1: Error response from daemon", True),
         ({"stdout": '{"ste', "rc": "137", "error": ""}, "ctl1: it took too long", False),
     ],

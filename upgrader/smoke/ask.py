@@ -28,6 +28,8 @@ _LEEWAY = 150
 """Seconds of the trial's own removing, beyond its limit, and a little."""
 _PLACE = Path(__file__).parent
 _NOBODY = "upgrader_none"
+_BEFORE_IT = "trial "
+"""What the play puts before the answer, so that no Ansible takes it for data."""
 _RUNS = {
     "glance_api": "glance", "nova_api": "nova", "nova_compute": "nova-compute", "neutron_server": "neutron",
     "cinder_api": "cinder",
@@ -53,7 +55,7 @@ class Tried:
     steps: tuple[Step, ...] = ()
     error: str = ""
     lost: bool = False
-    """What came back is no answer of the trial: an engine under load can lose what a container's program printed."""
+    """What came back is no answer of the trial, and it did not come too late."""
     counted: Counted = field(default_factory=Counted)
 
 
@@ -123,7 +125,7 @@ def _steps(result: PlayResult, host: str) -> tuple[tuple[Step, ...], str, bool]:
         return (), result.message, False
     code = str(said.get("rc"))
     try:
-        rows = json.loads(str(said.get("stdout", "")))["steps"]
+        rows = json.loads(str(said.get("stdout", "")).removeprefix(_BEFORE_IT))["steps"]
         return tuple(_step(row) for row in rows), "", False
     except (ValueError, KeyError, TypeError):
         late = code in ("124", "137")
