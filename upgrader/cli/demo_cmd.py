@@ -40,7 +40,7 @@ def demo(
     """Make a small cloud at 2024.1, walk it to 2025.2, kill the run on the way, resume it; take a failed hop back.
 
     Needs no root and no container engine: hosts are folders, everything else is real (ansible-core, ansible-runner,
-    journal, backups, verification). Takes three minutes on two idle processors; the clouds are left to be looked at.
+    journal, backups, verification). Takes three to five minutes; the clouds are left to be looked at.
     """
     from upgrader.config import sandbox_home
 
